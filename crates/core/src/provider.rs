@@ -1,0 +1,98 @@
+//! The first port: a provider proves *who* authenticated and *when*. It sees no HTTP request, no database
+//! and no homeserver, and it never learns the purpose.
+
+mod backend;
+mod callback;
+mod challenge;
+mod error;
+mod identity;
+mod ids;
+mod notice;
+
+use std::fmt;
+
+use async_trait::async_trait;
+
+pub use backend::{Backend, ConfigError, ConfigProblem};
+pub use callback::{Callback, Method, ParameterError, Parameters};
+pub use challenge::{BrowserStep, Challenge, Demand, Hints, ProviderState, ReturnTrip};
+pub use error::{ProviderError, ProviderFailure};
+pub use identity::{Evidence, Identity, OneTime, Outcome, Proof, UpstreamSession};
+pub use ids::{Handle, Issuer, ParseIdError, ProviderId, Subject};
+pub use notice::{Document, LogoutNotice, LogoutReply};
+
+use crate::{Entropy, Timestamp};
+
+/// The time and the randomness of one call.
+#[derive(Clone, Copy, Debug)]
+pub struct Ctx<'a> {
+    /// When the call was made.
+    pub now: Timestamp,
+    /// Where random bytes come from.
+    pub entropy: &'a dyn Entropy,
+}
+
+/// What clients and people are shown of a provider (`identity_providers` of `m.login.sso`, client-server API v1.19).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Descriptor {
+    /// The `id`, which is also in the URLs that operators register elsewhere.
+    pub id: ProviderId,
+    /// The `name`: plain text.
+    pub name: String,
+    /// The `icon`, an `mxc://` URI.
+    pub icon: Option<String>,
+    /// The `brand`: `[a-z][a-z0-9_.-]*`.
+    pub brand: Option<String>,
+}
+
+/// What a request to one of a provider's own paths is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Endpoint {
+    /// The browser comes back with an answer to an attempt: [`SsoProvider::handle`], [`SsoProvider::complete`].
+    Answer,
+    /// Sessions ended upstream: [`SsoProvider::logout`].
+    Logout,
+    /// Something the upstream's operator fetches: [`SsoProvider::document`].
+    Document,
+}
+
+/// One configured upstream: one protocol spoken to one provider.
+#[async_trait]
+pub trait SsoProvider: fmt::Debug + Send + Sync {
+    /// What clients and people are shown.
+    fn descriptor(&self) -> &Descriptor;
+
+    /// What a request to `tail` (the path after `/_usher/{kind}/{id}/`, decoded once, no leading slash) is
+    /// about; `None` if this provider has no such endpoint for that method.
+    fn endpoint(&self, method: Method, tail: &str) -> Option<Endpoint>;
+
+    /// What the browser must do next to answer `demand`, and what we must remember meanwhile.
+    async fn begin(&self, ctx: &Ctx<'_>, demand: &Demand) -> Result<Challenge, ProviderError>;
+
+    /// Reads our handle out of a callback and trusts nothing else in it.
+    fn handle(&self, callback: &Callback) -> Result<Handle, ProviderError>;
+
+    /// Verifies `callback` as the answer to the demand that produced `state` (by value: answered once).
+    async fn complete(
+        &self,
+        ctx: &Ctx<'_>,
+        demand: &Demand,
+        state: ProviderState,
+        callback: &Callback,
+    ) -> Result<Outcome, ProviderError>;
+
+    /// Reads a notice that sessions ended (SAML SLO, OIDC back-channel, CAS). Called only where
+    /// [`SsoProvider::endpoint`] said [`Endpoint::Logout`]; a provider that never says so keeps the default.
+    async fn logout(&self, _ctx: &Ctx<'_>, _callback: &Callback) -> Result<LogoutNotice, ProviderError> {
+        Err(ProviderError::malformed("this provider takes no logout notices"))
+    }
+
+    /// A document the upstream's operator wants (SP metadata, JWKS), for a `tail` where
+    /// [`SsoProvider::endpoint`] said [`Endpoint::Document`].
+    async fn document(&self, _ctx: &Ctx<'_>, _tail: &str) -> Result<Document, ProviderError> {
+        Err(ProviderError::malformed("this provider publishes no documents"))
+    }
+
+    /// Whether the upstream can be reached, for operators. Never on the path of a login.
+    async fn probe(&self, ctx: &Ctx<'_>) -> Result<(), ProviderError>;
+}

@@ -1,0 +1,95 @@
+//! What a verified answer says: who, vouched for by whom, and when they authenticated.
+
+use std::{collections::BTreeMap, fmt};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Challenge, Issuer, ProviderId, Subject};
+use crate::Timestamp;
+
+/// What became of a callback.
+#[derive(Debug)]
+pub enum Outcome {
+    /// The person is proven.
+    Done(Proof),
+    /// One more step (discovery, a retry): the same attempt goes on with this challenge.
+    Continue(Challenge),
+}
+
+/// A verified answer.
+#[derive(Debug)]
+pub struct Proof {
+    /// Who.
+    pub identity: Identity,
+    /// Keys that must never be seen again (assertion id, `jti`); stored in the transaction that spends the attempt.
+    pub spend: Vec<OneTime>,
+}
+
+/// A key that may be seen once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OneTime {
+    /// Unique within the provider; stored hashed together with the provider's id.
+    pub key: String,
+    /// From when on the provider's own checks refuse the answer, so that the key can be forgotten.
+    pub until: Timestamp,
+}
+
+/// A person as one provider knows them. `(provider, issuer, subject)` names them; nothing else does.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// Which configured provider.
+    pub provider: ProviderId,
+    /// Who vouches inside it.
+    pub issuer: Issuer,
+    /// The issuer's name for the person.
+    pub subject: Subject,
+    /// When they authenticated.
+    pub evidence: Evidence,
+    /// Every value of every attribute, in the order they came.
+    pub attributes: BTreeMap<String, Vec<String>>,
+    /// The provider's session, by which a logout notice will name it.
+    pub upstream_session: Option<UpstreamSession>,
+}
+
+impl Identity {
+    /// The values of one attribute; none if it was not released.
+    #[must_use]
+    pub fn values(&self, attribute: &str) -> &[String] {
+        self.attributes.get(attribute).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// Names of attributes, never their values.
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Identity")
+            .field("provider", &self.provider)
+            .field("issuer", &self.issuer)
+            .field("evidence", &self.evidence)
+            .field("attributes", &self.attributes.keys().collect::<Vec<_>>())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What the answer proves about *when* the person authenticated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Evidence {
+    /// The provider stated the instant (SAML `AuthnInstant`, OIDC `auth_time`).
+    AuthenticatedAt(Timestamp),
+    /// Credentials were presented for this very attempt (CAS `renew` at both ends).
+    CredentialsPresented,
+    /// The provider said nothing about it.
+    Unstated,
+}
+
+/// The provider's name for its own session (SAML `SessionIndex`, OIDC `sid`, the CAS service ticket).
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct UpstreamSession(pub String);
+
+impl fmt::Debug for UpstreamSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("UpstreamSession([redacted])")
+    }
+}

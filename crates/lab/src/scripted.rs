@@ -1,0 +1,7 @@
+//! Servers in this process that say exactly what a test wants.
+
+pub mod cas;
+pub mod homeserver;
+mod server;
+
+pub use server::{Reply, Request, ScriptedServer};
