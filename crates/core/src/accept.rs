@@ -55,14 +55,13 @@ pub fn accept(
 fn is_fresh(evidence: Evidence, demanded: Timestamp, skew: Duration, now: Timestamp) -> Result<(), Refusal> {
     match evidence {
         Evidence::Unstated => Err(Refusal::FreshnessUnstated),
-        // The backend gives this only for an answer bound to this very attempt (CAS: the service URL
-        // contains the attempt id and the ticket was validated with `renew`).
-        Evidence::CredentialsPresented => Ok(()),
         Evidence::AuthenticatedAt(instant) if instant < demanded.floor_to_second().minus(skew) => {
             Err(Refusal::NotFresh)
         }
         Evidence::AuthenticatedAt(instant) if instant > now.plus(skew) => Err(Refusal::FromTheFuture),
-        Evidence::AuthenticatedAt(_) => Ok(()),
+        // The backend says `CredentialsPresented` only of an answer bound to this very attempt (CAS: the
+        // service URL contains the attempt id and the ticket was validated with `renew`).
+        Evidence::AuthenticatedAt(_) | Evidence::CredentialsPresented => Ok(()),
     }
 }
 

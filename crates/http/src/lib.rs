@@ -76,6 +76,7 @@ impl Outgoing {
     pub fn new(ca_pem: Option<&[u8]>, timeout: Duration, max_body: usize) -> Result<Self, BuildError> {
         let mut headers = HeaderMap::new();
         headers.insert(HOP_HEADER, HeaderValue::from_static("1"));
+        #[expect(clippy::disallowed_methods, reason = "the one place that makes clients for all others")]
         let mut builder = Client::builder()
             .redirect(Policy::none())
             .no_proxy()

@@ -55,13 +55,6 @@ pub enum BrowserStep {
         /// Name and value of each hidden field, unescaped.
         fields: Vec<(String, String)>,
     },
-    /// Ask the person something on a page of ours (IdP discovery, a directory password).
-    Prompt {
-        /// Which page of the provider's; the server owns the words.
-        page: String,
-        /// What the page shows.
-        context: serde_json::Value,
-    },
 }
 
 /// Shows where the browser goes, not what it carries there.
@@ -70,7 +63,6 @@ impl fmt::Debug for BrowserStep {
         match self {
             Self::Redirect(url) => write!(f, "Redirect({})", url.origin().ascii_serialization()),
             Self::PostForm { action, .. } => write!(f, "PostForm({})", action.origin().ascii_serialization()),
-            Self::Prompt { page, .. } => write!(f, "Prompt({page})"),
         }
     }
 }
@@ -84,14 +76,14 @@ pub enum ReturnTrip {
     CrossSitePost,
 }
 
-/// A backend's memory of one attempt: opaque to the server, at most 1,024 bytes, redacted in `Debug`.
+/// A backend's memory of one attempt: opaque to the server, at most [`ProviderState::MAX_BYTES`], redacted in `Debug`.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ProviderState(String);
 
 impl ProviderState {
     /// The longest state that still fits an attempt's cookie beside a redirect URL of 2,000 bytes.
-    pub const MAX_BYTES: usize = 1024;
+    pub const MAX_BYTES: usize = 256;
 
     /// Wraps what the backend serialised.
     #[must_use]
