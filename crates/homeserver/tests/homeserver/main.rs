@@ -1,0 +1,9 @@
+//! The homeserver client against the scripted homeserver.
+
+mod accounts;
+mod answers;
+mod lab;
+mod login;
+mod requests;
+mod scripted;
+mod secrets;
