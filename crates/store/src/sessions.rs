@@ -1,0 +1,74 @@
+//! Sessions: what Usher opened on homeservers, for a logout at the provider to end.
+
+use ruma_common::{DeviceId, UserId};
+use usher_core::Timestamp;
+
+use crate::{
+    Db, PersonKey, StoreError, UpstreamSessionHash,
+    db::{execute, fetch},
+};
+
+/// A session that was opened.
+#[derive(Clone, Copy, Debug)]
+pub struct NewSession<'a> {
+    /// The account.
+    pub mxid: &'a UserId,
+    /// The device as the homeserver named it.
+    pub device_id: &'a DeviceId,
+    /// Who signed in.
+    pub person: PersonKey<'a>,
+    /// The provider's session they signed in with.
+    pub upstream_session: Option<&'a UpstreamSessionHash>,
+    /// When.
+    pub opened_at: Timestamp,
+}
+
+/// Records a session; it replaces an earlier one on the same device.
+#[tracing::instrument(level = "debug", skip_all)]
+pub async fn insert(db: impl Into<Db<'_>>, session: &NewSession<'_>) -> Result<(), StoreError> {
+    execute!(
+        db,
+        "INSERT INTO sessions
+             (mxid, device_id, provider, issuer, subject, upstream_session_hash, opened_at, ended_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, NULL)
+         ON CONFLICT (mxid, device_id) DO UPDATE SET
+             provider = excluded.provider,
+             issuer = excluded.issuer,
+             subject = excluded.subject,
+             upstream_session_hash = excluded.upstream_session_hash,
+             opened_at = excluded.opened_at,
+             ended_at = NULL",
+        session.mxid.as_str(),
+        session.device_id.as_str(),
+        session.person.provider.as_str(),
+        session.person.issuer.as_str(),
+        session.person.subject.as_str(),
+        session.upstream_session.map(UpstreamSessionHash::as_str),
+        session.opened_at.as_millis(),
+    )?;
+    Ok(())
+}
+
+/// When the session on a device was opened, if it is open and this person's.
+#[tracing::instrument(level = "debug", skip_all)]
+pub async fn find_opened_at(
+    db: impl Into<Db<'_>>,
+    mxid: &UserId,
+    device_id: &DeviceId,
+    person: &PersonKey<'_>,
+) -> Result<Option<Timestamp>, StoreError> {
+    let rows = fetch!(
+        db,
+        reader,
+        (i64,),
+        "SELECT opened_at FROM sessions
+         WHERE mxid = $1 AND device_id = $2 AND ended_at IS NULL
+             AND provider = $3 AND issuer = $4 AND subject = $5",
+        mxid.as_str(),
+        device_id.as_str(),
+        person.provider.as_str(),
+        person.issuer.as_str(),
+        person.subject.as_str(),
+    )?;
+    Ok(rows.first().map(|&(opened_at,)| Timestamp::from_millis(opened_at)))
+}
