@@ -1,0 +1,173 @@
+//! Brings the real components onto a machine: Debian packages by name, Python programs into virtual environments
+//! under `target/lab` of the workspace.
+//!
+//! What is there is left alone, so a second call takes milliseconds. Two processes at once are safe: the second waits
+//! for the first. No registry is named here; apt and pip use what the machine is set up with.
+
+use std::{
+    fs::{self, File, TryLockError},
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context as _;
+
+use super::Progress;
+
+mod debian;
+mod python;
+
+use debian::Package;
+use python::Environment;
+
+/// Something real that the lab can run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Component {
+    /// The homeserver, from PyPI.
+    Synapse,
+    /// django-cas-server, from PyPI.
+    CasServer,
+    /// The database, from Debian.
+    Postgres,
+}
+
+/// What a component needs.
+struct Needs {
+    packages: &'static [Package],
+    environment: Option<&'static Environment>,
+}
+
+const SYNAPSE: Environment = Environment {
+    name: "synapse",
+    what: "Synapse",
+    requirements: include_str!("../../components/synapse/requirements.txt"),
+    about_seconds: 35,
+};
+
+const CAS_SERVER: Environment = Environment {
+    name: "cas-server",
+    what: "django-cas-server",
+    requirements: include_str!("../../components/cas_server/requirements.txt"),
+    about_seconds: 15,
+};
+
+const POSTGRES: Package = Package { name: "postgresql", about_seconds: 30 };
+
+impl Component {
+    fn needs(self) -> Needs {
+        match self {
+            Self::Synapse => Needs { packages: &[], environment: Some(&SYNAPSE) },
+            Self::CasServer => Needs { packages: &[], environment: Some(&CAS_SERVER) },
+            Self::Postgres => Needs { packages: &[POSTGRES], environment: None },
+        }
+    }
+
+    /// The Python that runs this component; an error if the component is not installed.
+    pub(super) fn python(self) -> anyhow::Result<PathBuf> {
+        let environment =
+            self.needs().environment.with_context(|| format!("{self:?} is no Python program"))?;
+        environment.python(&lab_dir()).with_context(|| {
+            format!(
+                "{} is not installed: call install::ensure(&[Component::{self:?}], ..) first",
+                environment.what
+            )
+        })
+    }
+}
+
+/// `target/lab` of the workspace: environments, the lock, nothing that cannot be made again.
+#[must_use]
+pub fn lab_dir() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/lab")
+}
+
+/// Installs what is missing of `components`.
+///
+/// Fails if a Debian package is missing and this user may not install it (the error holds the command to run), or if
+/// apt or pip fails (the error holds what they said).
+pub async fn ensure(components: &[Component], progress: &Progress) -> anyhow::Result<()> {
+    ensure_in(&lab_dir(), components, progress).await
+}
+
+async fn ensure_in(lab: &Path, components: &[Component], progress: &Progress) -> anyhow::Result<()> {
+    let mut packages: Vec<Package> = Vec::new();
+    let mut environments: Vec<&Environment> = Vec::new();
+    for component in components {
+        let needs = component.needs();
+        for package in needs.packages {
+            if !package.is_there().await? {
+                packages.push(*package);
+            }
+        }
+        environments.extend(needs.environment.filter(|environment| environment.python(lab).is_err()));
+    }
+    if packages.is_empty() && environments.is_empty() {
+        return Ok(());
+    }
+    let lock = lock(lab, progress).await?;
+    if !environments.is_empty() && python::find_interpreter().await.is_none() {
+        packages.push(python::PACKAGE);
+    }
+    debian::install(&packages, progress).await?;
+    for environment in environments {
+        // Another process may have made it while this one waited for the lock.
+        if environment.python(lab).is_err() {
+            environment.make(lab, progress).await?;
+        }
+    }
+    drop(lock);
+    Ok(())
+}
+
+/// Held until dropped; the kernel lets go of it if this process dies.
+async fn lock(lab: &Path, progress: &Progress) -> anyhow::Result<File> {
+    fs::create_dir_all(lab).with_context(|| format!("cannot make {}", lab.display()))?;
+    let path = lab.join("install.lock");
+    let file = File::create(&path).with_context(|| format!("cannot make {}", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => return Ok(file),
+        Err(TryLockError::WouldBlock) => progress.line("another process is installing; waiting for it ..."),
+        Err(TryLockError::Error(error)) => return Err(error).context("cannot lock the lab's directory"),
+    }
+    let waited = tokio::task::spawn_blocking(move || file.lock().map(|()| file)).await;
+    waited.context("waiting for the lock was interrupted")?.context("cannot lock the lab's directory")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::{Component, Progress, ensure_in, python::Environment};
+
+    const EMPTY: Environment =
+        Environment { name: "empty", what: "nothing", requirements: "# nothing\n", about_seconds: 1 };
+
+    #[test]
+    fn every_component_needs_something() {
+        for component in [Component::Synapse, Component::CasServer, Component::Postgres] {
+            let needs = component.needs();
+            assert!(!needs.packages.is_empty() || needs.environment.is_some(), "{component:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_environment_counts_only_when_it_was_finished_with_the_same_pins() {
+        let lab = tempfile::tempdir().expect("a temporary directory");
+        assert!(EMPTY.python(lab.path()).is_err(), "nothing is there");
+        EMPTY.make(lab.path(), &Progress::silent()).await.expect("an empty environment can be made");
+        assert!(EMPTY.python(lab.path()).is_ok(), "it was made");
+        let other_pins = Environment { requirements: "# other\n", ..EMPTY };
+        assert!(other_pins.python(lab.path()).is_err(), "other pins");
+        std::fs::remove_file(lab.path().join("python-empty/stamp")).expect("the stamp is there");
+        assert!(EMPTY.python(lab.path()).is_err(), "half finished");
+    }
+
+    #[tokio::test]
+    async fn nothing_is_said_or_done_when_nothing_is_missing() {
+        let lab = tempfile::tempdir().expect("a temporary directory");
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let sink = Arc::clone(&lines);
+        let progress = Progress::to(move |line| sink.lock().expect("no panic").push(line.to_owned()));
+        ensure_in(lab.path(), &[], &progress).await.expect("nothing to do");
+        assert!(lines.lock().expect("no panic").is_empty());
+    }
+}
