@@ -1,1 +1,19 @@
-//! Placeholder.
+//! The Usher portal: checks a person's ticket at the organisation's single sign-on and shows them to their
+//! homeserver.
+//!
+//! `routes` extract and render, use cases (`attempt`, `login`) decide, `app` holds what they need, `config`
+//! says how. The walk of a login is in `docs/ARCHITECTURE.md`.
+
+pub mod app;
+pub mod attempt;
+pub mod cli;
+pub mod clock;
+pub mod config;
+mod error;
+mod http;
+pub mod login;
+pub mod pages;
+pub mod registry;
+mod routes;
+pub mod serve;
+mod sweep;

@@ -1,0 +1,209 @@
+//! Everything a request needs, made once at start.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use ruma_common::ServerName;
+use url::Url;
+use usher_core::{Entropy, ProviderId, SsoProvider, mapping::Reserved, select::Chain};
+use usher_homeserver::{Handoff, Homeserver, InvalidHomeserver};
+use usher_http::{BuildError, Outgoing};
+use usher_store::Store;
+
+use crate::{
+    attempt::KeyRing,
+    clock::Clock,
+    config::{self, Config, HandoffConfig, HomeserverConfig, Problems, ProviderConfig},
+    pages::Pages,
+    registry::Backends,
+};
+
+/// Longest answer read of a homeserver. Logins are a few hundred bytes; device lists some kilobytes.
+const MAX_HOMESERVER_ANSWER: usize = 1 << 20;
+
+/// One portal.
+#[derive(Debug)]
+pub struct App {
+    /// What the operator decided.
+    pub config: Config,
+    /// Single sign-on, in the order of the config.
+    pub providers: Providers,
+    /// Where people may be sent, in the order of the config.
+    pub homeservers: Homeservers,
+    /// Who decides where a person belongs.
+    pub selector: Chain,
+    /// Links, login tokens, sessions.
+    pub store: Store,
+    /// What seals attempts.
+    pub keyring: KeyRing,
+    /// What people are shown.
+    pub pages: Pages,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// Where random bytes come from.
+    pub entropy: Arc<dyn Entropy>,
+}
+
+/// A provider and what the server needs to know about it.
+#[derive(Clone, Debug)]
+pub struct ConfiguredProvider {
+    /// The backend's kind, as in its paths.
+    pub kind: String,
+    /// The provider.
+    pub provider: Arc<dyn SsoProvider>,
+    /// Permitted difference between its clock and ours.
+    pub skew: Duration,
+}
+
+/// The configured providers, in order.
+#[derive(Clone, Debug, Default)]
+pub struct Providers(Vec<ConfiguredProvider>);
+
+/// A homeserver with its client.
+#[derive(Clone, Debug)]
+pub struct ServedHomeserver {
+    /// What the operator decided.
+    pub config: HomeserverConfig,
+    /// How it is called.
+    pub client: Homeserver,
+    /// Names nobody gets there: the list of the config and the application service's own user.
+    pub reserved: Reserved,
+}
+
+/// The configured homeservers.
+#[derive(Clone, Debug, Default)]
+pub struct Homeservers {
+    by_name: BTreeMap<ruma_common::OwnedServerName, ServedHomeserver>,
+    order: Vec<ruma_common::OwnedServerName>,
+}
+
+impl App {
+    /// Puts it together. Touches no network: `store` is connected, everything else is asked when it is needed.
+    pub fn new(
+        config: Config,
+        providers: Providers,
+        homeservers: Homeservers,
+        store: Store,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Self {
+        let selector = config::build_selector(&config.selection);
+        let keyring = KeyRing::new(&config.keys);
+        Self { config, providers, homeservers, selector, store, keyring, pages: Pages::new(), clock, entropy }
+    }
+}
+
+impl Providers {
+    /// Has every backend make its providers; what is wrong with a section is noted at its path.
+    pub async fn build(config: &Config, backends: &Backends, problems: &mut Problems) -> Self {
+        let mut providers = Vec::new();
+        for configured in &config.providers {
+            let ProviderConfig { path, descriptor, kind, section, skew } = configured;
+            let Some(backend) = backends.get(kind) else { continue };
+            let endpoints = endpoints(&config.public_base_url, kind, &descriptor.id);
+            match backend.build(descriptor.clone(), endpoints, section.clone()).await {
+                Ok(provider) => {
+                    providers.push(ConfiguredProvider { kind: kind.clone(), provider, skew: *skew });
+                }
+                Err(error) => {
+                    for problem in error.problems {
+                        let separator = if problem.path.is_empty() { "" } else { "." };
+                        problems.error(format!("{path}.{kind}{separator}{}", problem.path), problem.message);
+                    }
+                }
+            }
+        }
+        Self(providers)
+    }
+
+    /// The provider of that id.
+    #[must_use]
+    pub fn get(&self, id: &ProviderId) -> Option<&ConfiguredProvider> {
+        self.0.iter().find(|configured| configured.provider.descriptor().id == *id)
+    }
+
+    /// All of them, in the order of the config.
+    #[must_use]
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &ConfiguredProvider> {
+        self.0.iter()
+    }
+}
+
+/// `https://portal/_usher/{kind}/{id}/`: registered at the upstream, stable from the first release.
+fn endpoints(portal: &Url, kind: &str, id: &ProviderId) -> Url {
+    let mut url = portal.clone();
+    url.set_path(&format!("/_usher/{kind}/{id}/"));
+    url
+}
+
+impl Homeservers {
+    /// A client for each. `outgoing` is shared by all that trust the system's certificate authorities.
+    pub fn build(config: &Config, outgoing: &Outgoing, problems: &mut Problems) -> Self {
+        let mut homeservers = Self::default();
+        for (index, configured) in config.homeservers.iter().enumerate() {
+            let path = format!("homeservers[{index}]");
+            let outgoing = match outgoing_for(configured, outgoing) {
+                Ok(outgoing) => outgoing,
+                Err(error) => {
+                    problems.error(format!("{path}.ca_file"), error.to_string());
+                    continue;
+                }
+            };
+            let HandoffConfig::ApplicationService(service) = &configured.handoff;
+            let handoff = Handoff::ApplicationService { as_token: service.as_token.clone() };
+            let upstream_url = configured.upstream_url.clone();
+            match Homeserver::new(configured.server_name.clone(), upstream_url, handoff, outgoing) {
+                Ok(client) => {
+                    let mut reserved = config.mapping.reserved.clone();
+                    // A localpart has no `*` or `?`, so as a pattern it stands for itself.
+                    if let Err(error) = reserved.add(&service.sender_localpart) {
+                        problems.error(
+                            format!("{path}.handoff.application_service.sender_localpart"),
+                            error.to_string(),
+                        );
+                    }
+                    homeservers.insert(ServedHomeserver { config: configured.clone(), client, reserved });
+                }
+                Err(error) => {
+                    let key = match error {
+                        InvalidHomeserver::AsToken => "handoff.application_service.as_token",
+                        InvalidHomeserver::NotHttp
+                        | InvalidHomeserver::HasUserinfo
+                        | InvalidHomeserver::HasQueryOrFragment => "upstream_url",
+                    };
+                    problems.error(format!("{path}.{key}"), error.to_string());
+                }
+            }
+        }
+        homeservers
+    }
+
+    fn insert(&mut self, homeserver: ServedHomeserver) {
+        self.order.push(homeserver.config.server_name.clone());
+        self.by_name.insert(homeserver.config.server_name.clone(), homeserver);
+    }
+
+    /// The homeserver of that name.
+    #[must_use]
+    pub fn get(&self, server_name: &ServerName) -> Option<&ServedHomeserver> {
+        self.by_name.get(server_name)
+    }
+
+    /// All of them, in the order of the config.
+    pub fn iter(&self) -> impl Iterator<Item = &ServedHomeserver> {
+        self.order.iter().filter_map(|name| self.by_name.get(name))
+    }
+
+    /// The homeserver for which Usher answers at `host` (a host name in its canonical spelling).
+    #[must_use]
+    pub fn at_host(&self, host: &str) -> Option<&ServedHomeserver> {
+        self.iter().find(|homeserver| homeserver.config.hosts.iter().any(|own| own == host))
+    }
+}
+
+fn outgoing_for(configured: &HomeserverConfig, outgoing: &Outgoing) -> Result<Outgoing, BuildError> {
+    let outgoing = match &configured.ca_pem {
+        None => outgoing.clone(),
+        Some(pem) => Outgoing::new(Some(pem), configured.timeout, MAX_HOMESERVER_ANSWER)?,
+    };
+    Ok(outgoing.with_timeout(configured.timeout).with_max_body(MAX_HOMESERVER_ANSWER))
+}

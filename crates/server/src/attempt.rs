@@ -1,0 +1,22 @@
+//! One trip of one browser to one provider: begun with nothing but a sealed cookie, finished with a person
+//! on their homeserver and a login token for their client.
+//!
+//! Nothing here knows HTTP: routes extract and render.
+
+mod begin;
+mod client_redirect;
+mod confirm;
+mod establish;
+mod finish;
+mod jar;
+mod keyring;
+mod sealed;
+
+pub use begin::{BeginError, Begun, begin};
+pub use client_redirect::{ClientRedirect, ClientRedirectError};
+pub use confirm::{ConfirmError, Confirmed, confirm};
+pub use establish::EstablishError;
+pub use finish::{Failed, FinishError, Finished, finish};
+pub use jar::{Jar, SameSite, SetCookie};
+pub use keyring::KeyRing;
+pub use sealed::{Attempt, Confirmation, Step};

@@ -1,0 +1,96 @@
+//! Begins an attempt: no database, nothing but a sealed cookie and the browser's next step.
+
+use usher_core::{
+    Ctx, Freshness, Handle, ProviderError, ProviderId, Purpose,
+    provider::{BrowserStep, Challenge, Hints},
+};
+
+use super::{
+    Attempt, ClientRedirect, Jar, SetCookie, Step,
+    jar::{MAX_COOKIE_BYTES, cookie_name},
+};
+use crate::app::App;
+
+/// An attempt that has begun.
+#[derive(Debug)]
+pub struct Begun {
+    /// What the browser does next.
+    pub step: BrowserStep,
+    /// The attempt's cookie, and older ones that made room for it.
+    pub cookies: Vec<SetCookie>,
+}
+
+/// Why an attempt could not begin.
+#[derive(Debug, thiserror::Error)]
+pub enum BeginError {
+    /// No provider has that id.
+    #[error("there is no such provider")]
+    UnknownProvider,
+    /// The provider could not say where to go.
+    #[error("the provider could not begin")]
+    Provider(#[from] ProviderError),
+    /// What must be remembered does not fit a cookie.
+    #[error("the attempt does not fit a cookie")]
+    TooLarge,
+}
+
+/// Sends a browser to `provider` for a login token.
+#[tracing::instrument(skip_all, fields(provider.id = %provider))]
+pub async fn begin(
+    app: &App,
+    provider: &ProviderId,
+    client: &ClientRedirect,
+    hints: Hints,
+    jar: &Jar,
+) -> Result<Begun, BeginError> {
+    let configured = app.providers.get(provider).ok_or(BeginError::UnknownProvider)?;
+    let now = app.clock.now();
+    let purpose = Purpose::Login { client_redirect_url: client.as_str().to_owned(), only: None };
+    let freshness: Freshness = purpose.freshness(now);
+    let mut attempt = Attempt {
+        handle: Handle::generate(&*app.entropy),
+        provider: provider.clone(),
+        purpose,
+        freshness,
+        issuer: None,
+        hints,
+        started: now,
+        step: Step::Answer(usher_core::provider::ProviderState::new(String::new())),
+    };
+    let ctx = Ctx { now, entropy: &*app.entropy };
+    let challenge = configured.provider.begin(&ctx, &attempt.demand()).await?;
+    let (step, cookies) = remember(app, &mut attempt, challenge, jar)?;
+    tracing::info!(attempt.id = %attempt.handle, "attempt begun");
+    Ok(Begun { step, cookies })
+}
+
+/// Seals what a challenge asks us to remember into the attempt's cookie.
+pub(super) fn remember(
+    app: &App,
+    attempt: &mut Attempt,
+    challenge: Challenge,
+    jar: &Jar,
+) -> Result<(BrowserStep, Vec<SetCookie>), BeginError> {
+    attempt.step = Step::Answer(challenge.state);
+    let cookies = keep(app, attempt, challenge.returns_by.into(), jar).ok_or(BeginError::TooLarge)?;
+    Ok((challenge.step, cookies))
+}
+
+/// The attempt's cookie and those that make room for it; `None` if it is too large.
+pub(super) fn keep(
+    app: &App,
+    attempt: &Attempt,
+    same_site: super::SameSite,
+    jar: &Jar,
+) -> Option<Vec<SetCookie>> {
+    let value = attempt.seal(&app.keyring, &*app.entropy);
+    let bytes = cookie_name(&attempt.handle).len() + value.len();
+    if bytes > MAX_COOKIE_BYTES {
+        return None;
+    }
+    let room = jar.make_room(bytes).into_iter().filter(|handle| *handle != attempt.handle);
+    let mut cookies: Vec<_> = room.map(SetCookie::Drop).collect();
+    let (handle, max_age) = (attempt.handle.clone(), app.config.login.attempt_lifetime);
+    cookies.push(SetCookie::Keep { handle, value, max_age, same_site });
+    Some(cookies)
+}

@@ -1,0 +1,77 @@
+//! The person says that a site may have their login token.
+
+use std::fmt;
+
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+use usher_core::{Handle, ProviderId, Purpose};
+use usher_store::StoreError;
+
+use super::{Attempt, ClientRedirect, Jar, SetCookie, Step, sealed::Expected};
+use crate::{
+    app::App,
+    login::{Issue, issue},
+};
+
+/// Back to the client.
+pub struct Confirmed {
+    /// The client's `redirectUrl` with the token: a bearer value, not for a log.
+    pub location: String,
+    /// The attempt's cookie goes.
+    pub cookies: Vec<SetCookie>,
+}
+
+impl fmt::Debug for Confirmed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Confirmed").finish_non_exhaustive()
+    }
+}
+
+/// Why there is no token.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfirmError {
+    /// This browser has no such attempt at this step.
+    #[error("no such attempt waits for a confirmation in this browser")]
+    UnknownAttempt,
+    /// The form is not the page's.
+    #[error("the form does not carry the page's token")]
+    Csrf,
+    /// The attempt began too long ago.
+    #[error("the attempt has expired")]
+    Expired,
+    /// The database.
+    #[error("the database did not answer")]
+    Store(#[from] StoreError),
+}
+
+/// Issues the login token that was chosen when the page was shown. A form that is sent twice leads to the
+/// same token twice, which is good once.
+#[tracing::instrument(skip_all, fields(provider.id = %provider, attempt.id = %handle))]
+pub async fn confirm(
+    app: &App,
+    provider: &ProviderId,
+    handle: &Handle,
+    csrf: &str,
+    jar: &Jar,
+) -> Result<Confirmed, ConfirmError> {
+    let cookie = jar.get(handle).ok_or(ConfirmError::UnknownAttempt)?;
+    let attempt = Attempt::open(&app.keyring, cookie, handle, provider, "login", Expected::Confirm)
+        .ok_or(ConfirmError::UnknownAttempt)?;
+    let (Step::Confirm(confirmation), Purpose::Login { client_redirect_url, .. }) =
+        (&attempt.step, &attempt.purpose)
+    else {
+        return Err(ConfirmError::UnknownAttempt);
+    };
+    let digest = |text: &str| Sha256::digest(text.as_bytes());
+    if !bool::from(digest(&confirmation.csrf).ct_eq(&digest(csrf))) {
+        return Err(ConfirmError::Csrf);
+    }
+    if attempt.started.plus(app.config.login.attempt_lifetime) <= app.clock.now() {
+        return Err(ConfirmError::Expired);
+    }
+    let client = ClientRedirect::parse(client_redirect_url).map_err(|_| ConfirmError::UnknownAttempt)?;
+    let is_first = issue(app, &Issue { attempt: &attempt, confirmation, spend: &[] }).await?;
+    tracing::info!(user.mxid = %confirmation.user, is_first, "the client's site was confirmed");
+    let location = client.with_token(&confirmation.token);
+    Ok(Confirmed { location, cookies: vec![SetCookie::Drop(attempt.handle.clone())] })
+}

@@ -1,0 +1,251 @@
+//! Finishes an attempt: from the provider's callback to a login token on the person's own homeserver.
+
+use ruma_common::{OwnedServerName, OwnedUserId};
+use usher_core::{
+    Ballot, Callback, Candidate, Ctx, HomeserverSelector as _, Identity, Outcome, Proof, ProviderError,
+    ProviderId, Purpose, Refusal, SelectError, Selection, accept,
+    provider::{BrowserStep, OneTime},
+    select::Reason,
+};
+use usher_store::{PersonKey, SpentKey, StoreError, people::Person};
+
+use super::{
+    Attempt, BeginError, ClientRedirect, Confirmation, EstablishError, Jar, SameSite, SetCookie, Step,
+    begin::{keep, remember},
+    establish::establish,
+    sealed::Expected,
+};
+use crate::{
+    app::{App, ConfiguredProvider},
+    login::{Issue, issue},
+};
+
+/// What the browser is told.
+#[derive(Debug)]
+pub enum Finished {
+    /// Back to the client, with a login token in the query.
+    ToClient {
+        /// The client's `redirectUrl` with the token: a bearer value, not for a log.
+        location: String,
+        /// The attempt's cookie goes.
+        cookies: Vec<SetCookie>,
+    },
+    /// A page asks whether this site may have a login token.
+    Confirm {
+        /// The attempt, for the form's action.
+        attempt: Box<Attempt>,
+        /// What the form must bring back.
+        csrf: String,
+        /// Where the person is going.
+        client: ClientRedirect,
+        /// Who they are there.
+        user: OwnedUserId,
+        /// The attempt's cookie, now at another step.
+        cookies: Vec<SetCookie>,
+    },
+    /// One more step at the provider.
+    Continue {
+        /// Which.
+        step: BrowserStep,
+        /// The attempt's cookie with what must be remembered now.
+        cookies: Vec<SetCookie>,
+    },
+}
+
+/// Why an attempt did not lead to a homeserver. One variant per page.
+#[derive(Debug, thiserror::Error)]
+pub enum FinishError {
+    /// This browser has no such attempt under way: another browser, another provider, another step, or no cookies.
+    #[error("no such attempt is under way in this browser")]
+    UnknownAttempt,
+    /// The attempt began too long ago.
+    #[error("the attempt has expired")]
+    Expired,
+    /// The attempt, or the provider's answer, was used before.
+    #[error("the attempt has been used")]
+    AlreadyUsed,
+    /// The provider's answer was refused.
+    #[error("the provider's answer does not sign anybody in")]
+    Provider(#[source] ProviderError),
+    /// One more step does not fit a cookie.
+    #[error("the attempt does not fit a cookie")]
+    TooLarge,
+    /// The person is proven, and that is not enough.
+    #[error("the answer is not enough for what was asked")]
+    Refused(#[from] Refusal),
+    /// No selector knows where the person belongs.
+    #[error("no homeserver is configured for this person")]
+    NoHomeserver,
+    /// The person belongs to a homeserver that is not served.
+    #[error("the person's homeserver {0} is not served")]
+    HomeserverGone(OwnedServerName),
+    /// A selector could not decide.
+    #[error("the homeserver could not be selected")]
+    Select(#[from] SelectError),
+    /// The person has no account on their homeserver, and it could not be made.
+    #[error("the account could not be established")]
+    Establish(#[from] EstablishError),
+    /// The database.
+    #[error("the database did not answer")]
+    Store(#[from] StoreError),
+}
+
+/// A refusal, and the attempt it is about if this browser has it: the page can then offer to start again.
+#[derive(Debug)]
+pub struct Failed {
+    /// Why.
+    pub error: FinishError,
+    /// Which.
+    pub attempt: Option<Box<Attempt>>,
+}
+
+/// Reads `callback` of `provider` as the answer to an attempt of this browser.
+#[tracing::instrument(skip_all, fields(provider.id = %provider, attempt.id, user.mxid))]
+pub async fn finish(
+    app: &App,
+    provider: &ProviderId,
+    callback: &Callback,
+    jar: &Jar,
+) -> Result<Finished, Failed> {
+    let early = |error| Failed { error, attempt: None };
+    let configured = app.providers.get(provider).ok_or_else(|| early(FinishError::UnknownAttempt))?;
+    let attempt = opened(app, configured, callback, jar).map_err(early)?;
+    let failed = |error| Failed { error, attempt: Some(Box::new(attempt.clone())) };
+    if attempt.started.plus(app.config.login.attempt_lifetime) <= app.clock.now() {
+        return Err(failed(FinishError::Expired));
+    }
+    conclude(app, configured, attempt.clone(), callback, jar).await.map_err(failed)
+}
+
+/// Opens the attempt that the callback names, with this browser's own cookie and nothing else.
+fn opened(
+    app: &App,
+    configured: &ConfiguredProvider,
+    callback: &Callback,
+    jar: &Jar,
+) -> Result<Attempt, FinishError> {
+    let handle = configured.provider.handle(callback).map_err(FinishError::Provider)?;
+    tracing::Span::current().record("attempt.id", handle.as_str());
+    let provider = &configured.provider.descriptor().id;
+    let cookie = jar.get(&handle).ok_or(FinishError::UnknownAttempt)?;
+    Attempt::open(&app.keyring, cookie, &handle, provider, "login", Expected::Answer)
+        .ok_or(FinishError::UnknownAttempt)
+}
+
+async fn conclude(
+    app: &App,
+    configured: &ConfiguredProvider,
+    mut attempt: Attempt,
+    callback: &Callback,
+    jar: &Jar,
+) -> Result<Finished, FinishError> {
+    let Step::Answer(state) = attempt.step.clone() else { return Err(FinishError::UnknownAttempt) };
+    let ctx = Ctx { now: app.clock.now(), entropy: &*app.entropy };
+    let outcome = configured
+        .provider
+        .complete(&ctx, &attempt.demand(), state, callback)
+        .await
+        .map_err(FinishError::Provider)?;
+    let Proof { identity, spend } = match outcome {
+        Outcome::Done(proof) => proof,
+        Outcome::Continue(challenge) => {
+            let (step, cookies) =
+                remember(app, &mut attempt, challenge, jar).map_err(|error| match error {
+                    BeginError::Provider(error) => FinishError::Provider(error),
+                    BeginError::UnknownProvider | BeginError::TooLarge => FinishError::TooLarge,
+                })?;
+            return Ok(Finished::Continue { step, cookies });
+        }
+    };
+    accept(&attempt.purpose, attempt.freshness, &identity, None, configured.skew, app.clock.now())?;
+    let person = usher_store::people::find(&app.store, &PersonKey::from(&identity)).await?;
+    let homeserver = select(app, &attempt.purpose, &identity, &person).await?;
+    let user = establish(app, &identity, &homeserver, &person).await?;
+    tracing::Span::current().record("user.mxid", user.as_str());
+    hand_over(app, attempt, &identity, user, spend, jar).await
+}
+
+/// Which homeserver the person belongs to; only those that the purpose allows are candidates.
+async fn select(
+    app: &App,
+    purpose: &Purpose,
+    identity: &Identity,
+    person: &Person,
+) -> Result<OwnedServerName, FinishError> {
+    let candidates: Vec<Candidate> = app
+        .homeservers
+        .iter()
+        .filter(|homeserver| match purpose {
+            Purpose::Login { only, .. } => {
+                only.as_ref().is_none_or(|only| *only == homeserver.config.server_name)
+            }
+            Purpose::UiAuth { homeserver: of, .. } => *of == homeserver.config.server_name,
+        })
+        .map(|homeserver| Candidate {
+            server_name: homeserver.config.server_name.clone(),
+            name: homeserver.config.name.clone(),
+        })
+        .collect();
+    let earlier = person.choice.as_deref();
+    let ballot = Ballot { identity, candidates: &candidates, earlier, answer: None };
+    match app.selector.select(&ballot).await? {
+        Selection::Chosen(candidate) => Ok(candidate.server_name.clone()),
+        // No selector of this build asks; one that did would have its page here.
+        Selection::Pass | Selection::Ask(_) => Err(FinishError::NoHomeserver),
+        Selection::Refuse(Reason::NotACandidate(server_name)) => {
+            Err(FinishError::HomeserverGone(server_name))
+        }
+    }
+}
+
+/// Straight to a trusted client, by way of a page to any other.
+async fn hand_over(
+    app: &App,
+    mut attempt: Attempt,
+    identity: &Identity,
+    user: OwnedUserId,
+    spend: Vec<OneTime>,
+    jar: &Jar,
+) -> Result<Finished, FinishError> {
+    let Purpose::Login { client_redirect_url, .. } = &attempt.purpose else {
+        return Err(FinishError::UnknownAttempt);
+    };
+    let client = ClientRedirect::parse(client_redirect_url).map_err(|_| FinishError::UnknownAttempt)?;
+    let confirmation = Confirmation {
+        csrf: app.entropy.base64url::<16>(),
+        token: crate::login::new_token(&*app.entropy),
+        user: user.clone(),
+        issuer: identity.issuer.clone(),
+        subject: identity.subject.clone(),
+        upstream_session: identity.upstream_session.clone(),
+    };
+    if client.is_trusted(&app.config.login.trusted_clients) {
+        let wanted = Issue { attempt: &attempt, confirmation: &confirmation, spend: &spend };
+        if !issue(app, &wanted).await? {
+            return Err(FinishError::AlreadyUsed);
+        }
+        tracing::info!(user.mxid = %user, attempt.id = %attempt.handle, "signed in");
+        let location = client.with_token(&confirmation.token);
+        return Ok(Finished::ToClient { location, cookies: vec![SetCookie::Drop(attempt.handle)] });
+    }
+    // The provider's one-time keys are spent now: the page may be left open, the answer must not be good twice.
+    if !spend.is_empty() && !spend_now(app, &identity.provider, &spend).await? {
+        return Err(FinishError::AlreadyUsed);
+    }
+    let csrf = confirmation.csrf.clone();
+    attempt.step = Step::Confirm(confirmation);
+    let cookies = keep(app, &attempt, SameSite::Lax, jar).ok_or(FinishError::TooLarge)?;
+    tracing::info!(user.mxid = %user, attempt.id = %attempt.handle, "signed in; the person is asked about the client's site");
+    Ok(Finished::Confirm { attempt: Box::new(attempt), csrf, client, user, cookies })
+}
+
+async fn spend_now(app: &App, provider: &ProviderId, spend: &[OneTime]) -> Result<bool, StoreError> {
+    let mut tx = app.store.begin().await?;
+    for key in spend {
+        if !usher_store::spent::insert(&mut tx, &SpentKey::of(provider, key), key.until).await? {
+            return Ok(false);
+        }
+    }
+    tx.commit().await?;
+    Ok(true)
+}

@@ -1,0 +1,147 @@
+//! The cookies of attempts: one each, so that several tabs can sign in at once, and bounded, so that twenty
+//! abandoned attempts do not overflow a request's header.
+
+use std::time::Duration;
+
+use usher_core::{Handle, provider::ReturnTrip};
+
+/// `__Host-` (RFC 6265bis section 4.1.3): set by this very host, over a secure connection, for all paths.
+const PREFIX: &str = "__Host-usher-";
+/// Browsers drop a cookie over 4,096 bytes, name and attributes included.
+pub(super) const MAX_COOKIE_BYTES: usize = 3500;
+/// All of ours together, well under the 8 KiB that servers and proxies allow a header line.
+const MAX_JAR_BYTES: usize = 6 * 1024;
+
+/// The attempts' cookies that a browser sent, in its order: browsers send the oldest first (RFC 6265 section 5.4).
+#[derive(Clone, Debug, Default)]
+pub struct Jar {
+    cookies: Vec<(Handle, String)>,
+}
+
+/// One `Set-Cookie`, of an attempt's cookie.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SetCookie {
+    /// Keep it.
+    Keep {
+        /// Whose.
+        handle: Handle,
+        /// Its sealed value.
+        value: String,
+        /// For how long.
+        max_age: Duration,
+        /// With which requests it is sent.
+        same_site: SameSite,
+    },
+    /// Forget it.
+    Drop(Handle),
+}
+
+/// With which cross-site requests a cookie is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SameSite {
+    /// Top-level navigations.
+    Lax,
+    /// All, as a cross-site form post needs.
+    None,
+}
+
+impl From<ReturnTrip> for SameSite {
+    fn from(trip: ReturnTrip) -> Self {
+        match trip {
+            ReturnTrip::Navigation => Self::Lax,
+            ReturnTrip::CrossSitePost => Self::None,
+        }
+    }
+}
+
+pub(super) fn cookie_name(handle: &Handle) -> String {
+    format!("{PREFIX}{handle}")
+}
+
+impl Jar {
+    /// Reads `Cookie` headers (RFC 6265 section 4.2.1); what is not an attempt's is not looked at.
+    pub fn parse<'a>(headers: impl IntoIterator<Item = &'a str>) -> Self {
+        let pairs = headers.into_iter().flat_map(|header| header.split(';'));
+        let cookies = pairs.filter_map(|pair| {
+            let (name, value) = pair.trim().split_once('=')?;
+            let handle = Handle::parse(name.strip_prefix(PREFIX)?).ok()?;
+            Some((handle, value.to_owned()))
+        });
+        Self { cookies: cookies.collect() }
+    }
+
+    /// The value of an attempt's cookie. A name that came twice is no cookie of ours: browsers keep one.
+    #[must_use]
+    pub fn get(&self, handle: &Handle) -> Option<&str> {
+        let mut values =
+            self.cookies.iter().filter(|(name, _)| name == handle).map(|(_, value)| value.as_str());
+        let first = values.next()?;
+        values.next().is_none().then_some(first)
+    }
+
+    /// Which cookies must go, oldest first, so that one more of `new_bytes` fits.
+    #[must_use]
+    pub(super) fn make_room(&self, new_bytes: usize) -> Vec<Handle> {
+        let size = |(handle, value): &(Handle, String)| cookie_name(handle).len() + value.len() + "=; ".len();
+        let mut total = new_bytes + self.cookies.iter().map(size).sum::<usize>();
+        let mut dropped = Vec::new();
+        for cookie in &self.cookies {
+            if total <= MAX_JAR_BYTES {
+                break;
+            }
+            total -= size(cookie);
+            dropped.push(cookie.0.clone());
+        }
+        dropped
+    }
+}
+
+impl SetCookie {
+    /// The header's value.
+    #[must_use]
+    pub fn header(&self) -> String {
+        match self {
+            Self::Keep { handle, value, max_age, same_site } => {
+                let same_site = match same_site {
+                    SameSite::Lax => "Lax",
+                    SameSite::None => "None",
+                };
+                let (name, max_age) = (cookie_name(handle), max_age.as_secs());
+                format!("{name}={value}; Path=/; Max-Age={max_age}; Secure; HttpOnly; SameSite={same_site}")
+            }
+            Self::Drop(handle) => {
+                format!("{}=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Lax", cookie_name(handle))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::OsEntropy;
+
+    #[test]
+    fn only_cookies_of_attempts_are_read_and_none_that_came_twice() {
+        let [a, b] = [(); 2].map(|()| Handle::generate(&OsEntropy));
+        let header = format!("x=1; {0}{a}=one; {0}{b}=two; {0}{b}=three; {0}short=4; __Host-other=5", PREFIX);
+        let jar = Jar::parse([header.as_str()]);
+        assert_eq!(jar.get(&a), Some("one"));
+        assert_eq!(jar.get(&b), None, "repeated");
+        assert_eq!(jar.cookies.len(), 3);
+    }
+
+    #[test]
+    fn the_oldest_make_room_for_a_new_one() {
+        let handles: Vec<_> = (0..20).map(|_| Handle::generate(&OsEntropy)).collect();
+        let header = handles
+            .iter()
+            .map(|handle| format!("{}={}", cookie_name(handle), "v".repeat(1000)))
+            .collect::<Vec<_>>()
+            .join("; ");
+        let jar = Jar::parse([header.as_str()]);
+        let dropped = jar.make_room(1000);
+        assert_eq!(dropped, handles[..16], "the sixteen oldest of twenty: four and the new one fit in 6 KiB");
+        assert!(Jar::default().make_room(MAX_COOKIE_BYTES).is_empty());
+    }
+}

@@ -1,0 +1,125 @@
+//! An attempt, and how it is sealed into its cookie.
+//!
+//! The authenticated context is cookie name, provider, purpose and step: an attempt of one provider, purpose
+//! or step is not even readable as another's.
+
+use std::fmt;
+
+use ruma_common::OwnedUserId;
+use serde::{Deserialize, Serialize};
+use usher_core::{
+    Demand, Entropy, Freshness, Handle, Issuer, ProviderId, Purpose, Subject, Timestamp,
+    provider::{Hints, ProviderState, UpstreamSession},
+};
+
+use super::{KeyRing, jar};
+
+/// One attempt under way.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Attempt {
+    /// Its id; in the cookie's name, not in its value.
+    #[serde(skip, default = "placeholder")]
+    pub handle: Handle,
+    /// The provider the browser was sent to.
+    pub provider: ProviderId,
+    /// Why.
+    pub purpose: Purpose,
+    /// How fresh the answer must be, as it was when the attempt began.
+    pub freshness: Freshness,
+    /// The IdP asked for, where the provider stands for many.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<Issuer>,
+    /// The client's wishes.
+    #[serde(default)]
+    pub hints: Hints,
+    /// When it began.
+    pub started: Timestamp,
+    /// What is to happen next.
+    pub step: Step,
+}
+
+/// What an attempt waits for.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Step {
+    /// The provider's answer.
+    Answer(ProviderState),
+    /// The person's word that this site may have a login token.
+    Confirm(Confirmation),
+}
+
+/// Who signed in, kept while the person is asked about the client's site.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Confirmation {
+    /// What the page's form must bring back.
+    pub csrf: String,
+    /// The login token that will be issued: chosen now, so that a form sent twice leads to one token.
+    pub token: String,
+    /// The account; its server name is the homeserver.
+    pub user: OwnedUserId,
+    /// Who vouched.
+    pub issuer: Issuer,
+    /// For whom.
+    pub subject: Subject,
+    /// In which session.
+    pub upstream_session: Option<UpstreamSession>,
+}
+
+impl fmt::Debug for Confirmation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Confirmation").field("user", &self.user).finish_non_exhaustive()
+    }
+}
+
+/// Which step an opener expects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Expected {
+    Answer,
+    Confirm,
+}
+
+impl Attempt {
+    /// The demand that began it, the same at both ends.
+    #[must_use]
+    pub fn demand(&self) -> Demand {
+        Demand {
+            handle: self.handle.clone(),
+            freshness: self.freshness,
+            issuer: self.issuer.clone(),
+            hints: self.hints.clone(),
+        }
+    }
+
+    /// The value of its cookie.
+    pub(super) fn seal(&self, keyring: &KeyRing, entropy: &dyn Entropy) -> String {
+        let plaintext = serde_json::to_vec(self).expect("an attempt is plain data");
+        let step = match self.step {
+            Step::Answer(_) => Expected::Answer,
+            Step::Confirm(_) => Expected::Confirm,
+        };
+        keyring.seal(&plaintext, &context(&self.handle, &self.provider, self.purpose.kind(), step), entropy)
+    }
+
+    /// The attempt in a cookie's value, if it is one of this provider, purpose and step.
+    pub(super) fn open(
+        keyring: &KeyRing,
+        value: &str,
+        handle: &Handle,
+        provider: &ProviderId,
+        purpose: &str,
+        step: Expected,
+    ) -> Option<Self> {
+        let plaintext = keyring.open(value, &context(handle, provider, purpose, step))?;
+        let attempt: Self = serde_json::from_slice(&plaintext).ok()?;
+        Some(Self { handle: handle.clone(), ..attempt })
+    }
+}
+
+fn context(handle: &Handle, provider: &ProviderId, purpose: &str, step: Expected) -> Vec<u8> {
+    // None of the parts can contain the separator.
+    format!("{}\0{provider}\0{purpose}\0{step:?}", jar::cookie_name(handle)).into_bytes()
+}
+
+fn placeholder() -> Handle {
+    Handle::parse("AAAAAAAAAAAAAAAAAAAAAA").expect("16 zero bytes")
+}

@@ -1,0 +1,92 @@
+//! The command line. Nothing below reads the environment: what it says is laid over the config once, here.
+
+mod config;
+mod migrate;
+mod registration;
+mod secret;
+mod serve;
+mod start;
+
+use std::{ffi::OsString, path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+use ruma_common::OwnedServerName;
+
+use crate::error::chain;
+
+/// One door to an organisation's Matrix homeservers.
+#[derive(Debug, Parser)]
+#[command(name = "usher", version)]
+struct Arguments {
+    /// The config file.
+    #[arg(long, short, global = true, default_value = "usher.yaml")]
+    config: PathBuf,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the portal until SIGTERM or Ctrl-C.
+    Serve {
+        /// Do not change the database; refuse to start if it is not up to date.
+        #[arg(long)]
+        no_migrate: bool,
+    },
+    /// Look at the configuration.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Write the application service registration that a homeserver needs.
+    Registration {
+        /// The homeserver's name, as in `homeservers[].server_name`.
+        server_name: OwnedServerName,
+        /// Write to this file, readable by its owner alone, instead of standard output.
+        #[arg(long, short)]
+        output: Option<PathBuf>,
+    },
+    /// Bring the database up to date, and nothing else.
+    Migrate,
+    /// Print a new random secret: 64 hexadecimal digits, for `keys[].secret_file`, `as_token_file`, `hs_token_file`.
+    Secret,
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Say everything that is wrong with it.
+    Check,
+    /// Print its JSON schema.
+    Schema,
+}
+
+/// Runs the command; the exit code is 0, 1 if it failed, 2 if the arguments are no command.
+pub async fn run(
+    arguments: impl IntoIterator<Item = OsString>,
+    environment: impl IntoIterator<Item = (String, String)>,
+) -> ExitCode {
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Fails only if the terminal is gone.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    let file = start::ConfigFile::new(arguments.config, environment);
+    let result = match arguments.command {
+        Command::Serve { no_migrate } => serve::run(&file, no_migrate).await,
+        Command::Config(ConfigCommand::Check) => config::check(&file).await,
+        Command::Config(ConfigCommand::Schema) => config::schema(),
+        Command::Registration { server_name, output } => {
+            registration::run(&file, &server_name, output.as_deref()).await
+        }
+        Command::Migrate => migrate::run(&file).await,
+        Command::Secret => secret::run(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("usher: {}", chain(&*error));
+            ExitCode::FAILURE
+        }
+    }
+}

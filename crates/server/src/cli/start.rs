@@ -1,0 +1,93 @@
+//! From the config file to what the commands need.
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use usher_http::Outgoing;
+use usher_store::Store;
+
+use crate::{
+    app::{Homeservers, Providers},
+    config::{self, Config, Problems},
+    registry::Backends,
+};
+
+/// Of a call whose section has no `timeout` of its own.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Likewise.
+const DEFAULT_MAX_ANSWER: usize = 1 << 20;
+
+/// A config file and the environment that is laid over it.
+pub(super) struct ConfigFile {
+    path: PathBuf,
+    environment: Vec<(String, String)>,
+}
+
+/// A config that cannot be wrong any more, and what was built from it.
+pub(super) struct Checked {
+    pub config: Config,
+    pub providers: Providers,
+    pub homeservers: Homeservers,
+    pub warnings: Problems,
+}
+
+/// Everything that is wrong with a config file.
+#[derive(Debug)]
+pub(super) struct Invalid {
+    path: PathBuf,
+    problems: Problems,
+}
+
+impl fmt::Display for Invalid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} cannot be used:\n{}", self.path.display(), self.problems)
+    }
+}
+
+impl std::error::Error for Invalid {}
+
+impl ConfigFile {
+    pub(super) fn new(path: PathBuf, environment: impl IntoIterator<Item = (String, String)>) -> Self {
+        Self { path, environment: environment.into_iter().collect() }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Reads and validates it, and has every backend look at its own sections. No network.
+    pub(super) async fn check(&self) -> anyhow::Result<Checked> {
+        let outgoing = Outgoing::new(None, DEFAULT_TIMEOUT, DEFAULT_MAX_ANSWER)
+            .context("the HTTP client could not be made")?;
+        let backends = Backends::compiled_in(&outgoing);
+        let document = config::load(&self.path, self.environment.iter().cloned())?;
+        let invalid = |problems| Invalid { path: self.path.clone(), problems };
+        let directory = self.directory()?;
+        let (config, mut problems) = Config::parse(document, &directory, &backends).map_err(invalid)?;
+        let providers = Providers::build(&config, &backends, &mut problems).await;
+        let homeservers = Homeservers::build(&config, &outgoing, &mut problems);
+        if problems.has_errors() {
+            return Err(invalid(problems).into());
+        }
+        Ok(Checked { config, providers, homeservers, warnings: problems })
+    }
+
+    /// Where relative paths in the file start.
+    fn directory(&self) -> anyhow::Result<PathBuf> {
+        let path = std::path::absolute(&self.path).context("the config file's directory is unknown")?;
+        Ok(path.parent().map_or_else(PathBuf::new, Path::to_owned))
+    }
+}
+
+/// Connects to the database of a config.
+pub(super) async fn connect(config: &Config) -> anyhow::Result<Store> {
+    let options = usher_store::Options {
+        max_connections: config.database.max_connections,
+        ..usher_store::Options::new(config.database.url.clone())
+    };
+    Store::connect(&options).await.context("database.url: the database cannot be used")
+}

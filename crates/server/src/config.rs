@@ -1,0 +1,186 @@
+//! The configuration: one YAML file, `USHER__SECTION__KEY` overrides, secrets as `x` or `x_file`.
+//!
+//! Read leniently into sections, then validated once into [`Config`], a value that cannot be wrong. All
+//! problems are reported together, each with its key path and what would be right.
+
+mod database;
+mod document;
+mod fields;
+mod homeservers;
+mod keys;
+mod log;
+mod login;
+mod mapping;
+mod problems;
+mod providers;
+mod schema;
+mod section;
+mod selection;
+
+use std::{net::SocketAddr, path::Path};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use url::Url;
+
+pub use database::DatabaseConfig;
+pub use document::{LoadError, load};
+pub use homeservers::{ApplicationServiceConfig, HandoffConfig, HomeserverConfig, NewAccountConfig};
+pub use keys::{KeyConfig, KeySecret};
+pub use log::{LogConfig, LogFormat};
+pub use login::{ClientSite, LoginConfig};
+pub use mapping::MappingConfig;
+pub use problems::{Problem, Problems, Severity};
+pub use providers::ProviderConfig;
+pub use schema::schema;
+pub use selection::{SelectorConfig, build as build_selector};
+
+use crate::registry::Backends;
+use fields::Fields as _;
+
+/// Everything an operator decides, validated.
+#[derive(Debug)]
+pub struct Config {
+    /// Where clients and browsers reach the portal: scheme, host and port; the path is always `/`.
+    pub public_base_url: Url,
+    /// Addresses to listen on.
+    pub listen: Vec<SocketAddr>,
+    /// Where links and login tokens are kept.
+    pub database: DatabaseConfig,
+    /// Keys that seal attempts; the first seals, all open.
+    pub keys: Vec<KeyConfig>,
+    /// Single sign-on, in the order clients are shown.
+    pub providers: Vec<ProviderConfig>,
+    /// Where people may be sent.
+    pub homeservers: Vec<HomeserverConfig>,
+    /// Who decides where a person belongs, first decision wins.
+    pub selection: Vec<SelectorConfig>,
+    /// What people are called.
+    pub mapping: MappingConfig,
+    /// Lifetimes and trusted clients.
+    pub login: LoginConfig,
+    /// What is logged, and how.
+    pub log: LogConfig,
+}
+
+/// The file's top level, as written.
+#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+struct RawConfig {
+    /// Where clients and browsers reach the portal, such as `https://matrix.ac.cdl`. Required.
+    public_base_url: Option<String>,
+    /// Addresses to listen on. Default: `127.0.0.1:8080`.
+    listen: Option<Vec<String>>,
+    /// Where links and login tokens are kept.
+    database: database::RawDatabase,
+    /// Keys that seal the cookies of attempts under way. The first seals, all open: to change keys, put the
+    /// new one first and remove the old one after `login.attempt_lifetime`. Required.
+    keys: Vec<keys::RawKey>,
+    /// Single sign-on, in the order clients are shown. Each names one backend, such as `cas`.
+    #[schemars(with = "Vec<providers::RawProvider>")]
+    providers: Vec<Value>,
+    /// Where people may be sent. Required.
+    homeservers: Vec<homeservers::RawHomeserver>,
+    /// Who decides where a person belongs: the first selector that has an opinion. Default: `sticky` alone.
+    selection: Option<Vec<selection::RawSelector>>,
+    /// What people are called on their homeserver.
+    mapping: mapping::RawMapping,
+    /// Lifetimes of logins under way, and clients that need no confirmation page.
+    login: login::RawLogin,
+    /// What is logged, and how.
+    log: log::RawLog,
+}
+
+impl Config {
+    /// Validates a document. `directory` is where relative paths (`x_file`, SQLite) start: the config file's own.
+    ///
+    /// On success the problems are warnings only.
+    pub fn parse(
+        document: Value,
+        directory: &Path,
+        backends: &Backends,
+    ) -> Result<(Self, Problems), Problems> {
+        let mut problems = Problems::default();
+        let raw: RawConfig = section::read(document, &mut problems);
+        let config = raw.validate(directory, backends, &mut problems);
+        match config {
+            Some(config) if !problems.has_errors() => Ok((config, problems)),
+            _ => Err(problems),
+        }
+    }
+
+    /// The configured homeserver of that name.
+    #[must_use]
+    pub fn homeserver(&self, server_name: &ruma_common::ServerName) -> Option<&HomeserverConfig> {
+        self.homeservers.iter().find(|homeserver| homeserver.server_name == *server_name)
+    }
+}
+
+impl RawConfig {
+    fn validate(self, directory: &Path, backends: &Backends, problems: &mut Problems) -> Option<Config> {
+        let public_base_url = public_base_url(self.public_base_url.as_deref(), problems);
+        let listen = listen(self.listen, problems);
+        let database = self.database.validate(directory, problems);
+        let keys = keys::validate(self.keys, directory, problems);
+        let providers = providers::validate(self.providers, backends, problems);
+        let homeservers =
+            homeservers::validate(self.homeservers, directory, public_base_url.as_ref(), problems);
+        let known: Vec<_> = homeservers.iter().map(|homeserver| homeserver.server_name.clone()).collect();
+        let ids: Vec<_> = providers.iter().map(|provider| provider.descriptor.id.clone()).collect();
+        let selection = selection::validate(self.selection, &known, &ids, problems);
+        let mapping = self.mapping.validate(problems);
+        let login = self.login.validate(problems);
+        let log = self.log.validate(problems);
+        Some(Config {
+            public_base_url: public_base_url?,
+            listen,
+            database: database?,
+            keys,
+            providers,
+            homeservers,
+            selection,
+            mapping: mapping?,
+            login,
+            log,
+        })
+    }
+}
+
+fn public_base_url(raw: Option<&str>, problems: &mut Problems) -> Option<Url> {
+    const PATH: &str = "public_base_url";
+    let url = problems.base_url(PATH, raw)?;
+    if url.path() != "/" {
+        problems.error(PATH, "must have no path: Matrix clients ask for /_matrix at the root of the host");
+        return None;
+    }
+    if url.scheme() == "http" && !is_loopback(&url) {
+        problems.warn(PATH, "is plain http: browsers will not keep the cookies of a login; use https");
+    }
+    Some(url)
+}
+
+fn listen(raw: Option<Vec<String>>, problems: &mut Problems) -> Vec<SocketAddr> {
+    let raw = raw.unwrap_or_else(|| vec!["127.0.0.1:8080".to_owned()]);
+    if raw.is_empty() {
+        problems.error("listen", "must name at least one address, such as 127.0.0.1:8080");
+    }
+    let parse = |(index, text): (usize, String)| {
+        let path = format!("listen[{index}]");
+        problems.parsed(&path, &text, "an address and a port, such as 127.0.0.1:8080 or [::]:8080")
+    };
+    raw.into_iter().enumerate().filter_map(parse).collect()
+}
+
+/// `localhost`, `*.localhost` (RFC 6761 section 6.3) and loopback addresses: browsers treat them as secure.
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,151 @@
+//! `providers`: single sign-on. Each entry names exactly one backend by the key its section stands under.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use ruma_common::MxcUri;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use usher_core::{Descriptor, ProviderId};
+
+use super::{Problems, fields::Fields as _, section};
+use crate::registry::Backends;
+
+/// One configured upstream, its backend's section not yet understood.
+#[derive(Clone, Debug)]
+pub struct ProviderConfig {
+    /// Its place in the file, such as `providers[0]`, for the backend's own problems.
+    pub path: String,
+    /// What clients and people are shown.
+    pub descriptor: Descriptor,
+    /// The backend's kind, such as `cas`; registered.
+    pub kind: String,
+    /// The backend's section.
+    pub section: Value,
+    /// Permitted difference between the provider's clock and ours.
+    pub skew: Duration,
+}
+
+#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawProvider {
+    /// The provider's id: 1 to 255 letters, digits, `-`, `.`, `_`, `~`. It is in URLs that are registered
+    /// elsewhere and in the database: never change it. Required.
+    id: Option<String>,
+    /// What people read on the button, such as `University of Canadialand`. Required.
+    name: Option<String>,
+    /// An icon for clients that show one: an `mxc://` URI.
+    icon: Option<String>,
+    /// A brand for clients that know some (`identity_providers[].brand` of the client-server API).
+    brand: Option<String>,
+    /// Permitted difference between the provider's clock and ours. Default: 60s.
+    skew: Option<String>,
+}
+
+const OWN_KEYS: [&str; 5] = ["id", "name", "icon", "brand", "skew"];
+
+pub(super) fn validate(raw: Vec<Value>, backends: &Backends, problems: &mut Problems) -> Vec<ProviderConfig> {
+    let mut ids = BTreeSet::new();
+    let mut providers = Vec::new();
+    for (index, value) in raw.into_iter().enumerate() {
+        let path = format!("providers[{index}]");
+        let Value::Object(mut own) = value else {
+            problems.error(path, "must be a section with `id`, `name` and one backend, such as `cas`");
+            continue;
+        };
+        let (names, rest): (Vec<_>, Vec<_>) =
+            own.keys().cloned().partition(|key| OWN_KEYS.contains(&key.as_str()));
+        drop(names);
+        let sections: Vec<_> = rest.into_iter().filter_map(|key| own.remove_entry(&key)).collect();
+        let backend = backend(sections, &path, backends, problems);
+        let descriptor = descriptor(own, &path, problems);
+        if let Some((descriptor, _)) = &descriptor
+            && !ids.insert(descriptor.id.clone())
+        {
+            problems.error(format!("{path}.id"), "stands twice; give every provider its own id");
+        }
+        if let (Some((descriptor, skew)), Some((kind, section))) = (descriptor, backend) {
+            providers.push(ProviderConfig { path, descriptor, kind, section, skew });
+        }
+    }
+    if providers.is_empty() && !problems.has_errors() {
+        problems.warn("providers", "is empty: nobody can sign in");
+    }
+    providers
+}
+
+fn backend(
+    mut sections: Vec<(String, Value)>,
+    path: &str,
+    backends: &Backends,
+    problems: &mut Problems,
+) -> Option<(String, Value)> {
+    let known = backends.kinds().collect::<Vec<_>>().join(", ");
+    for (key, _) in &sections {
+        if backends.get(key).is_none() {
+            problems.error(
+                format!("{path}.{key}"),
+                format!("is neither a key of a provider nor a backend of this build; it has: {known}"),
+            );
+        }
+    }
+    sections.retain(|(key, _)| backends.get(key).is_some());
+    match sections.len() {
+        0 if !problems.iter().any(|problem| problem.path.starts_with(path)) => {
+            problems.error(path, format!("names no backend; add one section of: {known}"));
+            None
+        }
+        1 => sections.pop(),
+        0 => None,
+        _ => {
+            problems.error(path, "names several backends; give each its own entry");
+            None
+        }
+    }
+}
+
+fn descriptor(
+    own: Map<String, Value>,
+    path: &str,
+    problems: &mut Problems,
+) -> Option<(Descriptor, Duration)> {
+    let raw: RawProvider = section::read_at(Value::Object(own), path, problems);
+    let at = |key: &str| format!("{path}.{key}");
+    let minute = Duration::from_mins(1);
+    let skew = problems.duration(&at("skew"), raw.skew.as_deref(), minute, (Duration::ZERO, 10 * minute));
+    let id = match raw.id.map(ProviderId::parse) {
+        Some(Ok(id)) => Some(id),
+        Some(Err(error)) => {
+            problems.error(at("id"), format!("{error}; use letters, digits, `-`, `.`, `_`, `~`"));
+            None
+        }
+        None => {
+            problems.missing(&at("id"), "a short name that never changes, such as `university`");
+            None
+        }
+    };
+    if raw.name.as_deref().is_none_or(|name| name.trim().is_empty()) {
+        problems.missing(&at("name"), "what people read on the button, such as `University of Canadialand`");
+    }
+    let icon_is_good = raw.icon.as_deref().is_none_or(|icon| <&MxcUri>::from(icon).validate().is_ok());
+    if !icon_is_good {
+        problems.error(
+            at("icon"),
+            "must be an mxc:// URI: upload the picture to a homeserver and give its address",
+        );
+    }
+    if !raw.brand.as_deref().is_none_or(is_brand) {
+        problems.error(at("brand"), "must match [a-z][a-z0-9_.-]* and have at most 255 characters");
+    }
+    let descriptor = Descriptor { id: id?, name: raw.name?, icon: raw.icon, brand: raw.brand };
+    Some((descriptor, skew))
+}
+
+/// The grammar of `brand`: client-server API v1.19, "SSO during registration/login", common namespaced identifiers.
+fn is_brand(brand: &str) -> bool {
+    brand.len() <= 255
+        && brand.bytes().next().is_some_and(|first| first.is_ascii_lowercase())
+        && brand
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'.' | b'-'))
+}

@@ -1,0 +1,347 @@
+use serde_json::json;
+use usher_http::Outgoing;
+
+use super::*;
+
+fn backends() -> Backends {
+    let outgoing = Outgoing::new(None, std::time::Duration::from_secs(1), 1).expect("a client");
+    Backends::compiled_in(&outgoing)
+}
+
+fn good() -> Value {
+    json!({
+        "public_base_url": "https://matrix.ac.cdl",
+        "keys": [{ "id": "2026-11", "secret": "07".repeat(32) }],
+        "providers": [{ "id": "university", "name": "University", "cas": { "base_url": "https://cas.ac.cdl/cas" } }],
+        "homeservers": [{
+            "server_name": "eng.ac.cdl",
+            "base_url": "https://matrix.eng.ac.cdl/",
+            "handoff": { "application_service": {
+                "as_token": "a-secret-of-32-characters-at-least-1",
+                "hs_token": "a-secret-of-32-characters-at-least-2",
+            } },
+        }],
+        "selection": [{ "attribute": { "name": "department", "rows": [
+            { "value": "engineering", "homeserver": "eng.ac.cdl" },
+        ] } }],
+    })
+}
+
+fn problems(document: Value) -> Vec<String> {
+    let directory = Path::new("/nowhere");
+    let problems = match Config::parse(document, directory, &backends()) {
+        Ok((_, warnings)) => warnings,
+        Err(problems) => problems,
+    };
+    problems.iter().map(|problem| format!("{}: {}", problem.path, problem.message)).collect()
+}
+
+#[test]
+fn a_small_config_is_enough() {
+    let (config, warnings) = Config::parse(good(), Path::new("/etc/usher"), &backends()).expect("valid");
+    assert_eq!(warnings, Problems::default());
+    assert_eq!(config.listen, ["127.0.0.1:8080".parse().expect("an address")]);
+    assert_eq!(config.homeservers[0].base_url, "https://matrix.eng.ac.cdl", "clients append /_matrix");
+    assert_eq!(config.homeservers[0].name, "eng.ac.cdl");
+    let url = secrecy::ExposeSecret::expose_secret(&config.database.url);
+    assert_eq!(url, "sqlite:/etc/usher/usher.db", "beside the config file");
+}
+
+/// Each change breaks one thing; the expected text begins the only problem.
+#[test]
+fn every_mistake_is_named_with_its_key_and_what_would_be_right() {
+    let key = |path: &str, value: Value| (path.to_owned(), value);
+    for (name, (pointer, value), expected) in [
+        (
+            "no portal",
+            key("/public_base_url", Value::Null),
+            "public_base_url: is missing; give an absolute URL",
+        ),
+        ("no URL", key("/public_base_url", json!("matrix")), "public_base_url: is not an absolute URL"),
+        (
+            "a path",
+            key("/public_base_url", json!("https://ac.cdl/matrix")),
+            "public_base_url: must have no path",
+        ),
+        (
+            "another scheme",
+            key("/public_base_url", json!("ftp://ac.cdl")),
+            "public_base_url: must be an https",
+        ),
+        (
+            "a number",
+            key("/public_base_url", json!(5)),
+            "public_base_url: invalid type: integer `5`, expected a string",
+        ),
+        ("a bad address", key("/listen", json!(["8080"])), "listen[0]: is not an address and a port"),
+        ("no address", key("/listen", json!([])), "listen: must name at least one address"),
+        (
+            "another database",
+            key("/database", json!({ "url": "mysql://x" })),
+            "database.url: must start with sqlite:",
+        ),
+        (
+            "in memory",
+            key("/database", json!({ "url": "sqlite::memory:" })),
+            "database.url: must name a file",
+        ),
+        (
+            "too many",
+            key("/database", json!({ "max_connections": 0 })),
+            "database.max_connections: must be between",
+        ),
+        ("no keys", key("/keys", json!([])), "keys: is missing; give at least one key"),
+        ("no id", key("/keys/0/id", Value::Null), "keys[0].id: is missing"),
+        ("a short key", key("/keys/0/secret", json!("07")), "keys[0].secret: must be 64 hexadecimal digits"),
+        (
+            "a typo",
+            key("/keys/0/sekret", json!("x")),
+            "keys[0].sekret: is not a key here; expected one of `id`",
+        ),
+        ("a typo at the top", key("/provider", json!([])), "provider: is not a key here; expected one of"),
+        (
+            "no such file",
+            key("/keys/0", json!({ "id": "a", "secret_file": "key" })),
+            "keys[0].secret_file: cannot be read: /nowhere/key",
+        ),
+        ("twice", key("/keys/0/secret_file", json!("key")), "keys[0].secret: is given twice"),
+        (
+            "a bad provider id",
+            key("/providers/0/id", json!("a b")),
+            "providers[0].id: has a character that is not allowed here",
+        ),
+        ("no name", key("/providers/0/name", Value::Null), "providers[0].name: is missing"),
+        (
+            "an icon that is no mxc",
+            key("/providers/0/icon", json!("https://x/i.png")),
+            "providers[0].icon: must be an mxc:// URI",
+        ),
+        ("a bad brand", key("/providers/0/brand", json!("Uni")), "providers[0].brand: must match"),
+        ("a bad skew", key("/providers/0/skew", json!("soon")), "providers[0].skew: is not a duration"),
+        (
+            "an unknown backend",
+            key("/providers/0/ldap", json!({})),
+            "providers[0].ldap: is neither a key of a provider nor a backend",
+        ),
+        (
+            "no backend",
+            key("/providers/0", json!({ "id": "a", "name": "A" })),
+            "providers[0]: names no backend",
+        ),
+        ("no homeservers", key("/homeservers", json!([])), "homeservers: is missing"),
+        (
+            "a bad server name",
+            key("/homeservers/0/server_name", json!("eng ac")),
+            "homeservers[0].server_name: is not a server name",
+        ),
+        ("no base URL", key("/homeservers/0/base_url", Value::Null), "homeservers[0].base_url: is missing"),
+        (
+            "itself",
+            key("/homeservers/0/upstream_url", json!("https://matrix.ac.cdl/x")),
+            "homeservers[0].upstream_url: is Usher's own",
+        ),
+        (
+            "hosts alone",
+            key("/homeservers/0/hosts", json!(["matrix.eng.ac.cdl"])),
+            "homeservers[0].upstream_url: is missing",
+        ),
+        ("no handoff", key("/homeservers/0/handoff", json!({})), "homeservers[0].handoff: is missing"),
+        (
+            "a short token",
+            key("/homeservers/0/handoff/application_service/as_token", json!("short")),
+            "homeservers[0].handoff.application_service.as_token: must be at least 32",
+        ),
+        (
+            "one token twice",
+            key(
+                "/homeservers/0/handoff/application_service/hs_token",
+                json!("a-secret-of-32-characters-at-least-1"),
+            ),
+            "homeservers[0].handoff.application_service.hs_token: is the same as as_token",
+        ),
+        (
+            "a bad sender",
+            key("/homeservers/0/handoff/application_service/sender_localpart", json!("Usher Bot")),
+            "homeservers[0].handoff.application_service.sender_localpart: is not a localpart",
+        ),
+        (
+            "m.homeserver",
+            key("/homeservers/0/well_known", json!({ "m.homeserver": {} })),
+            "homeservers[0].well_known: must not contain m.homeserver",
+        ),
+        (
+            "a bad template",
+            key("/homeservers/0/new_account", json!({ "display_name": "{{" })),
+            "homeservers[0].new_account.display_name: is not a template",
+        ),
+        (
+            "a slow homeserver",
+            key("/homeservers/0/timeout", json!("1h")),
+            "homeservers[0].timeout: must be between 1s and 1m",
+        ),
+        ("no CA", key("/homeservers/0/ca_file", json!("ca.pem")), "homeservers[0].ca_file: cannot be read"),
+        ("no selection", key("/selection", Value::Null), "selection: is missing"),
+        (
+            "sticky alone",
+            key("/selection", json!([{ "sticky": {} }])),
+            "selection: sends nobody new anywhere",
+        ),
+        ("no selector", key("/selection", json!([{}])), "selection[0]: is missing; give one of"),
+        (
+            "two selectors in one",
+            key("/selection/0/sticky", json!({})),
+            "selection[0]: has several selectors",
+        ),
+        (
+            "an unknown homeserver",
+            key("/selection/0/attribute/rows/0/homeserver", json!("x.cdl")),
+            "selection[0].attribute.rows[0].homeserver: is not one of `homeservers`; there are: eng.ac.cdl",
+        ),
+        (
+            "a bad pattern",
+            key("/selection/0/attribute/rows/0", json!({ "pattern": "(", "homeserver": "eng.ac.cdl" })),
+            "selection[0].attribute.rows[0].pattern: is not a regular expression",
+        ),
+        (
+            "value and pattern",
+            key("/selection/0/attribute/rows/0/pattern", json!("x")),
+            "selection[0].attribute.rows[0]: has both",
+        ),
+        (
+            "no attribute",
+            key("/selection/0/attribute/name", Value::Null),
+            "selection[0].attribute.name: is missing",
+        ),
+        (
+            "an unknown provider",
+            key("/selection/0", json!({ "users": { "provider": "x" } })),
+            "selection[0].users.provider: is not the `id`",
+        ),
+        (
+            "a bad localpart",
+            key("/mapping", json!({ "localpart": "{{ x" })),
+            "mapping.localpart: is not a template",
+        ),
+        (
+            "a bad separator",
+            key("/mapping", json!({ "suffix": { "separator": "@" } })),
+            "mapping.suffix.separator: must be",
+        ),
+        (
+            "a bad last",
+            key("/mapping", json!({ "suffix": { "last": 0 } })),
+            "mapping.suffix.last: must be between 1 and 99",
+        ),
+        (
+            "an empty pattern",
+            key("/mapping", json!({ "reserved": [""] })),
+            "mapping.reserved[0]: must not be empty",
+        ),
+        (
+            "a client that is no URL",
+            key("/login", json!({ "trusted_clients": ["app"] })),
+            "login.trusted_clients[0]: is not a URL",
+        ),
+        (
+            "a client with a query",
+            key("/login", json!({ "trusted_clients": ["https://a/?x"] })),
+            "login.trusted_clients[0]: must have no",
+        ),
+        (
+            "an hour for a token",
+            key("/login", json!({ "token_lifetime": "1h" })),
+            "login.token_lifetime: must be between",
+        ),
+        ("a bad format", key("/log", json!({ "format": "xml" })), "log.format: unknown variant `xml`"),
+    ] {
+        let mut document = good();
+        let (parent, last) = pointer.rsplit_once('/').expect("a pointer");
+        let parent = document.pointer_mut(parent).expect("a parent");
+        match (parent, value) {
+            (Value::Object(map), Value::Null) => drop(map.remove(last)),
+            (Value::Object(map), value) => drop(map.insert(last.to_owned(), value)),
+            (Value::Array(items), value) => items[last.parse::<usize>().expect("an index")] = value,
+            _ => panic!("{name}: no such place"),
+        }
+        let problems = problems(document);
+        assert!(problems.len() == 1 && problems[0].starts_with(expected), "{name}: {problems:#?}");
+    }
+}
+
+#[test]
+fn all_mistakes_are_reported_together() {
+    let document = json!({
+        "public_base_url": "nowhere",
+        "listn": [],
+        "keys": [{ "id": "a", "secret": "x", "typo": 1 }],
+        "homeservers": [{ "server_name": 5, "bas_url": "https://x", "handoff": { "application_service": {} } }],
+        "providers": [{ "name": "N", "cas": {} }, "text"],
+        "login": { "token_lifetime": "x", "atempt_lifetime": "1m" },
+    });
+    let paths: Vec<_> = problems(document)
+        .into_iter()
+        .map(|problem| problem.split(": ").next().unwrap_or_default().to_owned())
+        .collect();
+    for expected in [
+        "public_base_url",
+        "listn",
+        "keys[0].typo",
+        "keys[0].secret",
+        "homeservers[0].server_name",
+        "homeservers[0].bas_url",
+        "homeservers[0].base_url",
+        "homeservers[0].handoff.application_service.as_token",
+        "homeservers[0].handoff.application_service.hs_token",
+        "providers[0].id",
+        "providers[1]",
+        "login.atempt_lifetime",
+        "login.token_lifetime",
+        "selection",
+    ] {
+        assert!(paths.iter().any(|path| path == expected), "{expected} is not among {paths:?}");
+    }
+}
+
+#[test]
+fn ids_that_stand_twice_are_refused() {
+    let mut document = good();
+    for list in ["providers", "homeservers", "keys"] {
+        let first = document[list][0].clone();
+        document[list].as_array_mut().expect("a list").push(first);
+    }
+    let problems = problems(document);
+    for expected in [
+        "providers[1].id: stands twice",
+        "homeservers[1].server_name: stands twice",
+        "keys[1].id: stands twice",
+    ] {
+        assert!(problems.iter().any(|problem| problem.starts_with(expected)), "{expected}: {problems:?}");
+    }
+}
+
+#[test]
+fn what_is_doubtful_is_a_warning() {
+    let mut document = good();
+    document["public_base_url"] = json!("http://matrix.ac.cdl");
+    let (_, warnings) = Config::parse(document, Path::new("/"), &backends()).expect("valid all the same");
+    assert!(warnings.to_string().starts_with("warning: public_base_url: is plain http"), "{warnings}");
+}
+
+#[test]
+fn problems_never_show_a_secret() {
+    let mut document = good();
+    document["keys"][0]["secret"] = json!("hunter2");
+    document["database"] = json!({ "url": "mysql://user:hunter2@host/db" });
+    document["homeservers"][0]["handoff"]["application_service"]["as_token"] = json!("hunter2");
+    let shown = problems(document).join("\n");
+    assert!(!shown.is_empty() && !shown.contains("hunter2"), "{shown}");
+}
+
+#[test]
+fn the_schema_describes_the_small_config_and_every_backend() {
+    let schema = schema(&backends());
+    assert_eq!(schema["properties"]["public_base_url"]["type"], json!(["string", "null"]));
+    let provider = &schema["properties"]["providers"]["items"]["properties"];
+    assert!(provider["cas"]["properties"]["base_url"].is_object(), "{provider}");
+    assert!(provider["id"]["description"].is_string(), "{provider}");
+}

@@ -1,0 +1,300 @@
+//! What a failure means to a client and to a person, in one place: exhaustive, so that a new failure must be
+//! given its answer before it compiles. Each is logged here, once, where it becomes an answer.
+//!
+//! Two types that never mix: Matrix endpoints answer [`MatrixError`], pages answer [`PageProblem`]. Neither
+//! says anything of the cause; the log does.
+
+use std::{error::Error, fmt::Write as _};
+
+use actix_web::http::StatusCode;
+use usher_core::{ProviderError, Refusal, SelectError};
+use usher_homeserver::{CallError, HandoffError, RegisterError};
+use usher_store::StoreError;
+
+use crate::{
+    attempt::{BeginError, ClientRedirectError, ConfirmError, EstablishError, FinishError},
+    http::{MatrixError, PageProblem},
+    login::RedeemError,
+};
+
+/// The causes of `error`, outermost first, for the log.
+pub(crate) fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        write!(text, ": {cause}").expect("writing to a String cannot fail");
+        source = cause.source();
+    }
+    text
+}
+
+/// How loudly a failure is logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Loudness {
+    /// Somebody must act.
+    Error,
+    /// Refused or degraded.
+    Warn,
+    /// A person's own doing.
+    Info,
+}
+
+fn log(loudness: Loudness, error: &dyn Error) {
+    let cause = chain(error);
+    match loudness {
+        Loudness::Error => tracing::error!(cause, "failed"),
+        Loudness::Warn => tracing::warn!(cause, "refused"),
+        Loudness::Info => tracing::info!(cause, "not signed in"),
+    }
+}
+
+impl From<&ClientRedirectError> for PageProblem {
+    fn from(error: &ClientRedirectError) -> Self {
+        log(Loudness::Info, error);
+        let id = match error {
+            ClientRedirectError::Missing | ClientRedirectError::Repeated => "redirect-url-missing",
+            ClientRedirectError::TooLong => "redirect-url-long",
+            ClientRedirectError::NotAbsolute
+            | ClientRedirectError::UserInfo
+            | ClientRedirectError::Scheme => "redirect-url",
+        };
+        Self::new(StatusCode::BAD_REQUEST, id)
+    }
+}
+
+impl From<&BeginError> for PageProblem {
+    fn from(error: &BeginError) -> Self {
+        match error {
+            BeginError::UnknownProvider => {
+                log(Loudness::Info, error);
+                Self::new(StatusCode::NOT_FOUND, "unknown-provider")
+            }
+            BeginError::Provider(cause) => provider(cause, error),
+            BeginError::TooLarge => {
+                log(Loudness::Warn, error);
+                Self::new(StatusCode::BAD_REQUEST, "redirect-url-long")
+            }
+        }
+    }
+}
+
+impl From<&FinishError> for PageProblem {
+    fn from(error: &FinishError) -> Self {
+        let (loudness, problem) = match error {
+            FinishError::Provider(cause) => return provider(cause, error),
+            FinishError::Establish(cause) => return establish(cause, error),
+            FinishError::Store(cause) => return store(cause, error),
+            FinishError::UnknownAttempt => {
+                (Loudness::Info, Self::new(StatusCode::BAD_REQUEST, "unknown-attempt"))
+            }
+            FinishError::Expired => (Loudness::Info, Self::retry(StatusCode::BAD_REQUEST, "expired")),
+            FinishError::AlreadyUsed => {
+                (Loudness::Warn, Self::retry(StatusCode::BAD_REQUEST, "already-used"))
+            }
+            FinishError::TooLarge => {
+                (Loudness::Warn, Self::new(StatusCode::BAD_REQUEST, "redirect-url-long"))
+            }
+            FinishError::Refused(Refusal::FreshnessUnstated | Refusal::NotFresh | Refusal::FromTheFuture) => {
+                (Loudness::Warn, Self::retry(StatusCode::FORBIDDEN, "stale"))
+            }
+            FinishError::Refused(Refusal::NotLinked | Refusal::AnotherPerson) => {
+                (Loudness::Warn, Self::retry(StatusCode::FORBIDDEN, "another-person"))
+            }
+            FinishError::NoHomeserver => (Loudness::Warn, Self::new(StatusCode::FORBIDDEN, "no-homeserver")),
+            FinishError::HomeserverGone(name) => {
+                (Loudness::Error, Self::new(StatusCode::FORBIDDEN, "homeserver-gone").about(name.as_str()))
+            }
+            FinishError::Select(SelectError::Unavailable(_)) => {
+                (Loudness::Error, Self::retry(StatusCode::SERVICE_UNAVAILABLE, "database"))
+            }
+        };
+        log(loudness, error);
+        problem
+    }
+}
+
+impl From<&ConfirmError> for PageProblem {
+    fn from(error: &ConfirmError) -> Self {
+        let problem = match error {
+            ConfirmError::Store(cause) => return store(cause, error),
+            ConfirmError::UnknownAttempt => Self::new(StatusCode::BAD_REQUEST, "unknown-attempt"),
+            ConfirmError::Csrf => Self::new(StatusCode::FORBIDDEN, "form"),
+            ConfirmError::Expired => Self::new(StatusCode::BAD_REQUEST, "expired"),
+        };
+        log(Loudness::Warn, error);
+        problem
+    }
+}
+
+fn provider(cause: &ProviderError, error: &dyn Error) -> PageProblem {
+    let (loudness, problem) = match cause {
+        ProviderError::Refused(_) | ProviderError::BadCredentials => {
+            (Loudness::Info, PageProblem::retry(StatusCode::FORBIDDEN, "refused"))
+        }
+        ProviderError::Malformed(_) => {
+            (Loudness::Warn, PageProblem::retry(StatusCode::BAD_REQUEST, "malformed"))
+        }
+        ProviderError::Unverified(_) => {
+            (Loudness::Warn, PageProblem::retry(StatusCode::FORBIDDEN, "unverified"))
+        }
+        ProviderError::Unavailable(_) => {
+            (Loudness::Error, PageProblem::retry(StatusCode::SERVICE_UNAVAILABLE, "provider-unavailable"))
+        }
+        ProviderError::Internal(_) => {
+            (Loudness::Error, PageProblem::new(StatusCode::BAD_GATEWAY, "provider-internal"))
+        }
+    };
+    log(loudness, error);
+    problem
+}
+
+fn establish(cause: &EstablishError, error: &FinishError) -> PageProblem {
+    let (loudness, problem) = match cause {
+        EstablishError::Store(cause) => return store(cause, error),
+        EstablishError::Mapping(_) | EstablishError::DisplayName(_) => {
+            (Loudness::Error, PageProblem::new(StatusCode::FORBIDDEN, "mapping"))
+        }
+        EstablishError::NamesTaken(_) => {
+            (Loudness::Error, PageProblem::new(StatusCode::CONFLICT, "names-taken"))
+        }
+        EstablishError::Removed(user) => {
+            (Loudness::Warn, PageProblem::new(StatusCode::FORBIDDEN, "removed").about(user.as_str()))
+        }
+        EstablishError::NotServed => {
+            (Loudness::Error, PageProblem::new(StatusCode::FORBIDDEN, "homeserver-gone"))
+        }
+        EstablishError::Homeserver(cause) | EstablishError::Register(RegisterError::Call(cause)) => {
+            (Loudness::Error, call(cause))
+        }
+        EstablishError::Register(RegisterError::Exclusive(_) | RegisterError::InvalidUsername(_)) => {
+            (Loudness::Error, PageProblem::new(StatusCode::BAD_GATEWAY, "homeserver-refuses"))
+        }
+        EstablishError::Contended => {
+            (Loudness::Warn, PageProblem::retry(StatusCode::SERVICE_UNAVAILABLE, "database"))
+        }
+    };
+    log(loudness, error);
+    problem
+}
+
+fn call(cause: &CallError) -> PageProblem {
+    match cause {
+        CallError::NotConnected(_)
+        | CallError::Ambiguous(_)
+        | CallError::RateLimited { .. }
+        | CallError::ServerError { .. }
+        | CallError::Misbehaved(_) => {
+            PageProblem::retry(StatusCode::SERVICE_UNAVAILABLE, "homeserver-unavailable")
+        }
+        CallError::NotAllowed(_) | CallError::Looped | CallError::ForeignUser => {
+            PageProblem::new(StatusCode::BAD_GATEWAY, "homeserver-refuses")
+        }
+    }
+}
+
+fn store(cause: &StoreError, error: &dyn Error) -> PageProblem {
+    log(Loudness::Error, error);
+    match cause {
+        StoreError::Unavailable(_) => PageProblem::retry(StatusCode::SERVICE_UNAVAILABLE, "database"),
+        StoreError::Corrupt(_) | StoreError::Rejected(_) => {
+            PageProblem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal")
+        }
+    }
+}
+
+impl From<&RedeemError> for MatrixError {
+    fn from(error: &RedeemError) -> Self {
+        let forbidden = |sentence: &str| Self::new(StatusCode::FORBIDDEN, "M_FORBIDDEN", sentence);
+        let (loudness, answer) = match error {
+            RedeemError::Handoff { error: cause, .. } => handoff(cause),
+            RedeemError::BadToken => {
+                (Loudness::Info, forbidden("The login token is not valid, or was used before: sign in again"))
+            }
+            RedeemError::Leased { retry_after } => (
+                Loudness::Info,
+                Self::limited("The login token is being used by another request", *retry_after),
+            ),
+            RedeemError::HomeserverGone(_) => {
+                (Loudness::Error, forbidden("Your homeserver is not served here any more"))
+            }
+            RedeemError::LeaseLost => (
+                Loudness::Warn,
+                Self::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "M_UNKNOWN",
+                    "Your homeserver answered too late: try again",
+                ),
+            ),
+            RedeemError::Store(StoreError::Unavailable(_)) => (Loudness::Error, unavailable()),
+            RedeemError::Store(StoreError::Corrupt(_) | StoreError::Rejected(_)) => {
+                (Loudness::Error, internal())
+            }
+        };
+        log(loudness, error);
+        answer
+    }
+}
+
+fn handoff(cause: &HandoffError) -> (Loudness, MatrixError) {
+    let bad_gateway = |sentence: &str| MatrixError::new(StatusCode::BAD_GATEWAY, "M_UNKNOWN", sentence);
+    match cause {
+        HandoffError::NotConnected(_) | HandoffError::ServerError { .. } => (
+            Loudness::Error,
+            bad_gateway("Your homeserver does not answer at the moment: try again in a few minutes"),
+        ),
+        HandoffError::Ambiguous(_) => (
+            Loudness::Error,
+            MatrixError::new(
+                StatusCode::GATEWAY_TIMEOUT,
+                "M_UNKNOWN",
+                "Your homeserver did not answer in time: try again in a minute",
+            ),
+        ),
+        HandoffError::RateLimited { retry_after } => {
+            let retry_after = retry_after.unwrap_or(std::time::Duration::from_secs(5));
+            (Loudness::Warn, MatrixError::limited("Your homeserver is busy: try again later", retry_after))
+        }
+        HandoffError::Misbehaved(_)
+        | HandoffError::NotAllowed(_)
+        | HandoffError::Looped
+        | HandoffError::ForeignUser
+        | HandoffError::AnotherUser { .. } => (
+            Loudness::Error,
+            bad_gateway("Your homeserver did not sign you in, and only its operators can mend that"),
+        ),
+        HandoffError::Deactivated => (
+            Loudness::Info,
+            MatrixError::new(
+                StatusCode::FORBIDDEN,
+                "M_USER_DEACTIVATED",
+                "Your account has been deactivated",
+            ),
+        ),
+        HandoffError::Locked { soft_logout } => {
+            let locked =
+                MatrixError::new(StatusCode::UNAUTHORIZED, "M_USER_LOCKED", "Your account has been locked");
+            (Loudness::Info, MatrixError { soft_logout: *soft_logout, ..locked })
+        }
+        HandoffError::UnknownUser(_) => (
+            Loudness::Error,
+            MatrixError::new(
+                StatusCode::FORBIDDEN,
+                "M_FORBIDDEN",
+                "Your account does not exist on your homeserver any more: ask your help desk",
+            ),
+        ),
+    }
+}
+
+/// 503: something Usher depends on is away.
+pub(crate) fn unavailable() -> MatrixError {
+    MatrixError::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "M_UNKNOWN",
+        "This portal is out of order for the moment: try again in a few minutes",
+    )
+}
+
+fn internal() -> MatrixError {
+    MatrixError::new(StatusCode::INTERNAL_SERVER_ERROR, "M_UNKNOWN", "Something went wrong here")
+}

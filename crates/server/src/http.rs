@@ -1,0 +1,14 @@
+//! What every request and answer has in common, between the routes and actix.
+
+mod body;
+mod json;
+mod outer;
+mod page;
+mod request;
+
+pub(crate) use body::{BodyError, read as read_body};
+pub(crate) use json::{MatrixError, json};
+pub(crate) use outer::outer;
+pub(crate) use page::redirect;
+pub(crate) use page::{PageProblem, page, problem_page, step};
+pub(crate) use request::{RequestId, jar, locale, request_id};

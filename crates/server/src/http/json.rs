@@ -1,0 +1,77 @@
+//! JSON answers and Matrix errors (client-server API v1.19, "API Standards").
+
+use std::time::Duration;
+
+use actix_web::{
+    HttpResponse,
+    http::{StatusCode, header},
+};
+use serde_json::{Map, Value, json};
+
+/// What a client is told about a failure.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct MatrixError {
+    /// The HTTP status.
+    pub status: StatusCode,
+    /// The `errcode`.
+    pub errcode: &'static str,
+    /// The `error`: a sentence for the person in front of the client.
+    pub error: String,
+    /// `Retry-After`, and the deprecated `retry_after_ms`.
+    pub retry_after: Option<Duration>,
+    /// `soft_logout` of a 401, where a homeserver said it.
+    pub soft_logout: bool,
+}
+
+/// A JSON answer; never cached.
+#[must_use]
+pub(crate) fn json(status: StatusCode, body: &Value) -> HttpResponse {
+    HttpResponse::build(status)
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .content_type("application/json")
+        .body(body.to_string())
+}
+
+impl MatrixError {
+    /// An error with nothing more to say.
+    pub(crate) fn new(status: StatusCode, errcode: &'static str, error: impl Into<String>) -> Self {
+        Self { status, errcode, error: error.into(), retry_after: None, soft_logout: false }
+    }
+
+    /// 429 `M_LIMIT_EXCEEDED`.
+    pub(crate) fn limited(error: impl Into<String>, retry_after: Duration) -> Self {
+        let error = Self::new(StatusCode::TOO_MANY_REQUESTS, "M_LIMIT_EXCEEDED", error);
+        Self { retry_after: Some(retry_after), ..error }
+    }
+
+    /// 404 `M_UNRECOGNIZED`: no such endpoint here.
+    #[must_use]
+    pub(crate) fn unrecognized() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "M_UNRECOGNIZED", "There is no such endpoint here")
+    }
+
+    /// 405 `M_UNRECOGNIZED`: the endpoint has no such method.
+    #[must_use]
+    pub(crate) fn wrong_method() -> Self {
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "M_UNRECOGNIZED", "This endpoint does not have this method")
+    }
+
+    /// The answer.
+    #[must_use]
+    pub(crate) fn response(&self) -> HttpResponse {
+        let mut body = Map::from_iter([
+            ("errcode".to_owned(), json!(self.errcode)),
+            ("error".to_owned(), json!(self.error)),
+        ]);
+        if self.soft_logout {
+            body.insert("soft_logout".to_owned(), json!(true));
+        }
+        let Some(retry_after) = self.retry_after else { return json(self.status, &Value::Object(body)) };
+        let millis = u64::try_from(retry_after.as_millis()).unwrap_or(u64::MAX);
+        body.insert("retry_after_ms".to_owned(), json!(millis));
+        let mut response = json(self.status, &Value::Object(body));
+        // Whole seconds, rounded up: a client that is told too little comes back too early.
+        response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from(millis.div_ceil(1000)));
+        response
+    }
+}

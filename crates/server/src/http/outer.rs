@@ -1,0 +1,77 @@
+//! Around every route: a request id, the answers that need no route, and the headers that every answer has.
+
+use actix_web::{
+    Error, HttpMessage as _, HttpResponse,
+    body::{EitherBody, MessageBody},
+    dev::{ServiceRequest, ServiceResponse},
+    http::{
+        Method, StatusCode,
+        header::{self, HeaderMap, HeaderName, HeaderValue},
+    },
+    middleware::Next,
+    web,
+};
+use tracing::Instrument as _;
+use usher_http::HOP_HEADER;
+
+use super::{MatrixError, RequestId};
+use crate::app::App;
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Client-server API v1.19, "Web Browser Clients": on every answer, errors included.
+const CORS: [(HeaderName, &str); 3] = [
+    (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
+    (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, PUT, DELETE, OPTIONS"),
+    (header::ACCESS_CONTROL_ALLOW_HEADERS, "X-Requested-With, Content-Type, Authorization"),
+];
+
+/// Wraps all routes.
+pub(crate) async fn outer<B: MessageBody + 'static>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<EitherBody<B>>, Error> {
+    let app = request.app_data::<web::Data<App>>().expect("the server is built around an App").clone();
+    let id = app.entropy.base64url::<9>();
+    request.extensions_mut().insert(RequestId(id.clone()));
+    // The path without its query: queries carry tickets and tokens.
+    let span =
+        tracing::info_span!("request", request.id = %id, method = %request.method(), path = request.path());
+    let mut response = match without_route(&app, &request) {
+        Some(response) => request.into_response(response).map_into_right_body(),
+        None => next.call(request).instrument(span).await?.map_into_left_body(),
+    };
+    let headers = response.headers_mut();
+    for (name, value) in CORS {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    set_request_id(headers, &id);
+    Ok(response)
+}
+
+fn without_route(app: &App, request: &ServiceRequest) -> Option<HttpResponse> {
+    if request.headers().contains_key(HOP_HEADER.as_str()) {
+        tracing::error!("a request of Usher's own came back: an upstream_url points at Usher");
+        let sentence = "This request came from Usher itself: homeservers[].upstream_url must be the homeserver's own address";
+        return Some(MatrixError::new(StatusCode::LOOP_DETECTED, "M_UNKNOWN", sentence).response());
+    }
+    if request.method() == Method::OPTIONS {
+        return Some(HttpResponse::NoContent().finish());
+    }
+    // At a homeserver's own host the portal does not answer: what it says there would be taken for the homeserver's.
+    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok())?;
+    let host = host
+        .rsplit_once(':')
+        .filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()))
+        .map_or(host, |(host, _)| host);
+    let host = url::Host::parse(host).ok()?.to_string();
+    app.homeservers.at_host(&host).map(|_| MatrixError::unrecognized().response())
+}
+
+fn set_request_id(headers: &mut HeaderMap, id: &str) {
+    // base64url is visible ASCII.
+    if let Ok(value) = HeaderValue::from_str(id) {
+        headers.insert(X_REQUEST_ID, value);
+    }
+}

@@ -1,0 +1,127 @@
+//! HTML answers.
+
+use actix_web::{
+    HttpRequest, HttpResponse, HttpResponseBuilder,
+    http::{
+        StatusCode,
+        header::{self, HeaderValue},
+    },
+};
+use usher_core::provider::BrowserStep;
+
+use super::{locale, request_id};
+use crate::{app::App, attempt::SetCookie, pages::Page};
+
+/// What a person is told about a failure.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PageProblem {
+    /// The HTTP status.
+    pub status: StatusCode,
+    /// The message's id in the locales.
+    pub id: &'static str,
+    /// A name the text mentions; empty if it mentions none.
+    pub name: String,
+    /// Whether starting again can help.
+    pub can_retry: bool,
+}
+
+impl PageProblem {
+    /// A problem that a new start does not mend.
+    #[must_use]
+    pub(crate) fn new(status: StatusCode, id: &'static str) -> Self {
+        Self { status, id, name: String::new(), can_retry: false }
+    }
+
+    /// A problem that a new start may mend.
+    #[must_use]
+    pub(crate) fn retry(status: StatusCode, id: &'static str) -> Self {
+        Self { can_retry: true, ..Self::new(status, id) }
+    }
+
+    /// About something with a name.
+    #[must_use]
+    pub(crate) fn about(self, name: impl Into<String>) -> Self {
+        Self { name: name.into(), ..self }
+    }
+}
+
+/// A page. `form_action` are the sources that its forms, and the redirects after them, may go to.
+pub(crate) fn page(
+    app: &App,
+    request: &HttpRequest,
+    status: StatusCode,
+    content: &Page<'_>,
+    form_action: &[String],
+    cookies: &[SetCookie],
+) -> HttpResponse {
+    let nonce = match content {
+        Page::PostForm { nonce, .. } => format!("script-src 'nonce-{nonce}'; "),
+        Page::Picker { .. } | Page::Confirm { .. } | Page::Error { .. } => String::new(),
+    };
+    let form_action = if form_action.is_empty() { "'none'".to_owned() } else { form_action.join(" ") };
+    let policy = format!(
+        "default-src 'none'; style-src 'self'; {nonce}form-action {form_action}; base-uri 'none'; frame-ancestors 'none'"
+    );
+    let mut response = HttpResponse::build(status);
+    set_cookies(&mut response, cookies);
+    response
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .insert_header((header::CONTENT_SECURITY_POLICY, policy))
+        .insert_header((header::X_FRAME_OPTIONS, "DENY"))
+        .insert_header((header::REFERRER_POLICY, "same-origin"))
+        .insert_header((header::VARY, "Accept-Language"))
+        .content_type("text/html; charset=utf-8")
+        .body(app.pages.render(content, locale(request)))
+}
+
+/// An error page. `again` is where to start again, shown if that can help.
+pub(crate) fn problem_page(
+    app: &App,
+    request: &HttpRequest,
+    problem: &PageProblem,
+    again: Option<&str>,
+) -> HttpResponse {
+    let request_id = request_id(request);
+    let again = again.filter(|_| problem.can_retry);
+    let content = Page::Error { id: problem.id, name: &problem.name, again, request_id: &request_id };
+    page(app, request, problem.status, &content, &[], &[])
+}
+
+/// The browser's next step at a provider.
+pub(crate) fn step(
+    app: &App,
+    request: &HttpRequest,
+    step: &BrowserStep,
+    cookies: &[SetCookie],
+) -> HttpResponse {
+    match step {
+        BrowserStep::Redirect(url) => redirect(StatusCode::FOUND, url.as_str(), cookies),
+        BrowserStep::PostForm { action, fields } => {
+            let nonce = app.entropy.base64url::<16>();
+            let content = Page::PostForm { action: action.as_str(), fields, nonce: &nonce };
+            let origin = action.origin().ascii_serialization();
+            page(app, request, StatusCode::OK, &content, &[origin], cookies)
+        }
+    }
+}
+
+/// A redirect; `location` was validated when it was made.
+pub(crate) fn redirect(status: StatusCode, location: &str, cookies: &[SetCookie]) -> HttpResponse {
+    let mut response = HttpResponse::build(status);
+    set_cookies(&mut response, cookies);
+    // From bytes: a client's own UTF-8 goes back as it came. A control character would be refused here.
+    match HeaderValue::from_bytes(location.as_bytes()) {
+        Ok(location) => response
+            .insert_header((header::LOCATION, location))
+            .insert_header((header::CACHE_CONTROL, "no-store"))
+            .insert_header((header::REFERRER_POLICY, "no-referrer"))
+            .finish(),
+        Err(_) => HttpResponse::InternalServerError().finish(),
+    }
+}
+
+fn set_cookies(response: &mut HttpResponseBuilder, cookies: &[SetCookie]) {
+    for cookie in cookies {
+        response.append_header((header::SET_COOKIE, cookie.header()));
+    }
+}

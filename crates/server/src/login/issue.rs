@@ -1,0 +1,76 @@
+//! Issues a login token, in the transaction that spends the attempt.
+
+use usher_core::{Entropy, provider::OneTime};
+use usher_store::{
+    AttemptHash, PersonKey, SpentKey, StoreError, TokenHash, UpstreamSessionHash,
+    login_tokens::{self, NewLoginToken},
+    spent,
+};
+
+use crate::{
+    app::App,
+    attempt::{Attempt, Confirmation},
+};
+
+/// Login tokens of ours start with it: at a homeserver's own host they are told apart from the homeserver's.
+const PREFIX: &str = "ushl_";
+
+/// What a token is issued for.
+#[derive(Clone, Copy, Debug)]
+pub struct Issue<'a> {
+    /// The attempt that ends here.
+    pub attempt: &'a Attempt,
+    /// Who signed in, and the token chosen for them.
+    pub confirmation: &'a Confirmation,
+    /// The provider's one-time keys.
+    pub spend: &'a [OneTime],
+}
+
+/// 256 random bits.
+#[must_use]
+pub fn new_token(entropy: &dyn Entropy) -> String {
+    format!("{PREFIX}{}", entropy.base64url::<32>())
+}
+
+/// Stores the token and spends the attempt; `false` if it was spent before, and then nothing is stored.
+pub async fn issue(app: &App, wanted: &Issue<'_>) -> Result<bool, StoreError> {
+    let Issue { attempt, confirmation, spend } = wanted;
+    let now = app.clock.now();
+    let expires_at = now.plus(app.config.login.token_lifetime);
+    // An attempt cannot be spent anew after it expired; until then, the row that says so must stand.
+    let keep_until = attempt.started.plus(app.config.login.attempt_lifetime).max(expires_at);
+    let token_hash = TokenHash::of(&confirmation.token);
+    let attempt_hash = AttemptHash::of(&attempt.handle);
+    let upstream_session = confirmation
+        .upstream_session
+        .as_ref()
+        .map(|session| UpstreamSessionHash::of(&attempt.provider, &confirmation.issuer, session));
+    let token = NewLoginToken {
+        token: &token_hash,
+        attempt: &attempt_hash,
+        mxid: &confirmation.user,
+        person: PersonKey {
+            provider: &attempt.provider,
+            issuer: &confirmation.issuer,
+            subject: &confirmation.subject,
+        },
+        upstream_session: upstream_session.as_ref(),
+        issued_at: now,
+        expires_at,
+        keep_until,
+    };
+    if spend.is_empty() {
+        return login_tokens::insert(&app.store, &token).await;
+    }
+    let mut tx = app.store.begin().await?;
+    for key in *spend {
+        if !spent::insert(&mut tx, &SpentKey::of(&attempt.provider, key), key.until).await? {
+            return Ok(false);
+        }
+    }
+    if !login_tokens::insert(&mut tx, &token).await? {
+        return Ok(false);
+    }
+    tx.commit().await?;
+    Ok(true)
+}

@@ -1,0 +1,177 @@
+//! Redeems a login token: a lease on it, a session on the homeserver, and the token is gone.
+//!
+//! The lease stores the device id before the homeserver is asked, so that a repeat lands on the same device. A
+//! definite failure gives the token back at once; an ambiguous one (timeout, cut, a process that died) leaves
+//! the lease to run out. At most one access token per login token is ever *delivered*: the session is answered
+//! only after the lease's holder has marked the token as redeemed.
+
+use std::time::Duration;
+
+use ruma_common::{OwnedDeviceId, OwnedUserId};
+use usher_core::{Entropy, Timestamp};
+use usher_homeserver::{HandoffError, LogIn, Session};
+use usher_store::{
+    StoreError, TokenHash,
+    login_tokens::{self, Claim, Claimed, Lease, Refused},
+    sessions::{self, NewSession},
+};
+
+use crate::app::{App, ServedHomeserver};
+
+/// Beyond the homeserver's deadline: what is left of the lease marks the token as redeemed.
+const LEASE_MARGIN: Duration = Duration::from_secs(5);
+
+/// A client's `m.login.token`.
+#[derive(Clone)]
+pub struct TokenLogin {
+    /// The login token: a bearer value.
+    pub token: String,
+    /// The device to log in on; a new one if absent.
+    pub device_id: Option<OwnedDeviceId>,
+    /// What that device is called.
+    pub initial_device_display_name: Option<String>,
+    /// Whether the client can use refresh tokens.
+    pub refresh_token: bool,
+}
+
+/// A session on the person's own homeserver.
+#[derive(Debug)]
+pub struct LoggedIn {
+    /// The homeserver's answer.
+    pub session: Session,
+    /// Whose homeserver it is, for `well_known`.
+    pub homeserver: ruma_common::OwnedServerName,
+}
+
+/// Why there is no session. One variant per answer to the client.
+#[derive(Debug, thiserror::Error)]
+pub enum RedeemError {
+    /// The token is unknown, spent or expired; which, nobody is told.
+    #[error("the login token is not good")]
+    BadToken,
+    /// Another request is redeeming it.
+    #[error("the login token is in use")]
+    Leased {
+        /// When it can be tried again, if it is not spent by then.
+        retry_after: Duration,
+    },
+    /// The homeserver of the account is no longer configured.
+    #[error("the homeserver of {0} is not served")]
+    HomeserverGone(OwnedUserId),
+    /// The homeserver gave no session.
+    #[error("the homeserver gave no session to {user}")]
+    Handoff {
+        /// For whom.
+        user: OwnedUserId,
+        /// Why.
+        #[source]
+        error: HandoffError,
+    },
+    /// The homeserver gave a session too late: the lease had run out.
+    #[error("the lease ran out before the session came")]
+    LeaseLost,
+    /// The database.
+    #[error("the database did not answer")]
+    Store(#[from] StoreError),
+}
+
+/// Trades a login token for a session.
+#[tracing::instrument(skip_all, fields(user.mxid, homeserver))]
+pub async fn redeem(app: &App, login: &TokenLogin) -> Result<LoggedIn, RedeemError> {
+    let token_hash = TokenHash::of(&login.token);
+    let lease = Lease::generate(&*app.entropy);
+    let proposed = login.device_id.clone().unwrap_or_else(|| new_device_id(&*app.entropy));
+    let now = app.clock.now();
+    // The longest deadline of any homeserver: which one it will be is in the row.
+    let longest =
+        app.homeservers.iter().map(|homeserver| homeserver.config.timeout).max().unwrap_or_default();
+    let lease_until = now.plus(longest + LEASE_MARGIN);
+    let claim =
+        Claim { token: &token_hash, lease: &lease, device_id: &proposed, audience: None, now, lease_until };
+    let Some(claimed) = login_tokens::claim(&app.store, &claim).await? else {
+        return Err(why_not(app, &token_hash, now).await?);
+    };
+    let span = tracing::Span::current();
+    span.record("user.mxid", claimed.mxid.as_str()).record("homeserver", claimed.mxid.server_name().as_str());
+    let Some(homeserver) = app.homeservers.get(claimed.mxid.server_name()) else {
+        release(app, &token_hash, &lease).await;
+        return Err(RedeemError::HomeserverGone(claimed.mxid));
+    };
+    match hand_off(homeserver, &claimed, login).await {
+        Ok(session) => {
+            finish(app, &token_hash, &lease, &claimed, &session).await?;
+            tracing::info!(user.mxid = %claimed.mxid, device.id = %session.device_id, "session opened");
+            Ok(LoggedIn { session, homeserver: claimed.mxid.server_name().to_owned() })
+        }
+        Err(error) => {
+            if error.is_definite() {
+                release(app, &token_hash, &lease).await;
+            }
+            Err(RedeemError::Handoff { user: claimed.mxid, error })
+        }
+    }
+}
+
+async fn hand_off(
+    homeserver: &ServedHomeserver,
+    claimed: &Claimed,
+    login: &TokenLogin,
+) -> Result<Session, HandoffError> {
+    let request = LogIn {
+        user: &claimed.mxid,
+        device_id: &claimed.device_id,
+        initial_device_display_name: login.initial_device_display_name.as_deref(),
+        refresh_token: login.refresh_token,
+    };
+    homeserver.client.log_in(&request).await
+}
+
+/// Marks the token as redeemed and remembers the session. Only then may the access token leave.
+async fn finish(
+    app: &App,
+    token_hash: &TokenHash,
+    lease: &Lease,
+    claimed: &Claimed,
+    session: &Session,
+) -> Result<(), RedeemError> {
+    let now = app.clock.now();
+    let mut tx = app.store.begin().await?;
+    if !login_tokens::redeem(&mut tx, token_hash, lease).await? {
+        return Err(RedeemError::LeaseLost);
+    }
+    let opened = NewSession {
+        mxid: &claimed.mxid,
+        device_id: &session.device_id,
+        person: claimed.person(),
+        upstream_session: claimed.upstream_session.as_ref(),
+        opened_at: now,
+    };
+    sessions::insert(&mut tx, &opened).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Gives the token back. If the database is away the lease runs out by itself.
+async fn release(app: &App, token_hash: &TokenHash, lease: &Lease) {
+    if let Err(error) = login_tokens::release(&app.store, token_hash, lease, app.clock.now()).await {
+        tracing::warn!(%error, "a login token could not be given back; its lease will run out");
+    }
+}
+
+/// Only on the way to a refusal: tells a token in use from one that is not good.
+async fn why_not(app: &App, token_hash: &TokenHash, now: Timestamp) -> Result<RedeemError, StoreError> {
+    Ok(match login_tokens::find_refusal(&app.store, token_hash, None, now).await? {
+        Refused::Leased { until } => {
+            RedeemError::Leased { retry_after: until.since(now).max(Duration::from_secs(1)) }
+        }
+        Refused::Invalid => RedeemError::BadToken,
+    })
+}
+
+/// Ten letters, as homeservers make them.
+fn new_device_id(entropy: &dyn Entropy) -> OwnedDeviceId {
+    let mut bytes = [0_u8; 10];
+    entropy.fill(&mut bytes);
+    // 26 does not divide 256; a device id need not be uniform, only not met by chance.
+    bytes.iter().map(|byte| char::from(b'A' + byte % 26)).collect::<String>().into()
+}

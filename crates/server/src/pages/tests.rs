@@ -1,0 +1,94 @@
+use super::*;
+
+/// Every message that the code names, with and without a name in it.
+const PROBLEMS: [&str; 27] = [
+    "unknown-attempt",
+    "expired",
+    "already-used",
+    "refused",
+    "malformed",
+    "unverified",
+    "provider-unavailable",
+    "provider-internal",
+    "unknown-provider",
+    "no-provider",
+    "redirect-url-missing",
+    "redirect-url",
+    "redirect-url-long",
+    "stale",
+    "another-person",
+    "no-homeserver",
+    "homeserver-gone",
+    "mapping",
+    "names-taken",
+    "removed",
+    "homeserver-unavailable",
+    "homeserver-refuses",
+    "database",
+    "internal",
+    "form",
+    "not-found",
+    "unknown-attempt",
+];
+
+#[test]
+fn every_page_renders_in_every_language() {
+    let pages = Pages::new();
+    let fields = [("SAMLRequest".to_owned(), "\"><script>".to_owned())];
+    let providers = [PickerEntry { name: "<b>".to_owned(), href: "/x?y=\"".to_owned() }];
+    for locale in Locale::ALL {
+        for id in PROBLEMS {
+            let page = Page::Error { id, name: "<i>eng</i>", again: Some("/again?\""), request_id: "r" };
+            let html = pages.render(&page, locale);
+            assert!(!html.contains("<i>") && !html.contains("?\""), "{id}: {html}");
+        }
+        for page in [
+            Page::Picker { providers: &providers },
+            Page::Confirm {
+                site: "<s>",
+                user: "@<u>:x",
+                action: "/confirm",
+                provider: "corp",
+                handle: "h",
+                csrf: "c",
+            },
+            Page::PostForm { action: "https://idp.example/", fields: &fields, nonce: "n" },
+        ] {
+            let html = pages.render(&page, locale);
+            assert!(html.contains("<h1>") && html.contains(&format!("lang=\"{}\"", locale.code())), "{html}");
+            for raw in ["<b>", "<s>", "<u>", "\"><script>"] {
+                assert!(!html.contains(raw), "{raw}: {html}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_problem_the_code_names_has_its_words() {
+    let sources = [
+        include_str!("../error.rs"),
+        include_str!("../routes/provider.rs"),
+        include_str!("../routes/sso_redirect.rs"),
+        include_str!("../routes/confirm.rs"),
+        include_str!("../routes/not_ours.rs"),
+    ];
+    for source in sources {
+        for call in ["PageProblem::new(", "PageProblem::retry(", "Self::new(", "Self::retry("] {
+            for rest in source.split(call).skip(1) {
+                let arguments = rest.split(')').next().unwrap_or_default();
+                let Some(id) = arguments.split('"').nth(1).filter(|id| !id.starts_with("M_")) else {
+                    continue;
+                };
+                assert!(PROBLEMS.contains(&id), "{id} is not in the list of this test");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_languages_have_the_same_words() {
+    let ids = |source: &str| -> Vec<String> {
+        source.lines().filter_map(|line| line.split_once(" = ")).map(|(id, _)| id.to_owned()).collect()
+    };
+    assert_eq!(ids(include_str!("locales/en.ftl")), ids(include_str!("locales/fr.ftl")));
+}

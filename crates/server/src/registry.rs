@@ -1,0 +1,45 @@
+//! The backends of this build, one line each.
+
+use std::sync::Arc;
+
+use usher_core::Backend;
+use usher_http::Outgoing;
+
+/// Registered backends, by kind.
+#[derive(Clone, Debug, Default)]
+pub struct Backends(Vec<Arc<dyn Backend>>);
+
+impl Backends {
+    /// All that were compiled in.
+    #[must_use]
+    #[cfg_attr(not(feature = "cas"), expect(unused_variables, reason = "a build may have no backend"))]
+    pub fn compiled_in(http: &Outgoing) -> Self {
+        let backends = Self::default();
+        #[cfg(feature = "cas")]
+        let backends = backends.with(usher_cas::backend(http.clone()));
+        backends
+    }
+
+    /// These and one more.
+    #[must_use]
+    pub fn with(mut self, backend: impl Backend + 'static) -> Self {
+        self.0.push(Arc::new(backend));
+        self
+    }
+
+    /// The backend of that kind.
+    #[must_use]
+    pub fn get(&self, kind: &str) -> Option<&Arc<dyn Backend>> {
+        self.0.iter().find(|backend| backend.kind() == kind)
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &dyn Backend> {
+        self.0.iter().map(AsRef::as_ref)
+    }
+
+    /// Their kinds.
+    pub fn kinds(&self) -> impl Iterator<Item = &'static str> {
+        self.0.iter().map(|backend| backend.kind())
+    }
+}

@@ -1,0 +1,54 @@
+//! The portal's surface. A route extracts, calls one use case, renders.
+
+mod confirm;
+mod health;
+mod login;
+mod login_flows;
+mod not_ours;
+mod provider;
+mod sso_redirect;
+mod style;
+mod versions;
+mod well_known;
+
+use actix_web::web::{self, ServiceConfig};
+
+use crate::pages::STYLE_PATH;
+
+/// Every path under `/_matrix/client/v3` is served under `r0` as well: some clients know nothing else.
+const VERSIONS: [&str; 2] = ["v3", "r0"];
+
+/// All routes.
+pub(crate) fn configure(config: &mut ServiceConfig) {
+    for version in VERSIONS {
+        let path = |tail: &str| format!("/_matrix/client/{version}{tail}");
+        config
+            .service(
+                web::resource(path("/login"))
+                    .get(login_flows::get)
+                    .post(login::post)
+                    .default_service(web::to(not_ours::wrong_method)),
+            )
+            .service(
+                web::resource([path("/login/sso/redirect"), path("/login/sso/redirect/{provider}")])
+                    .get(sso_redirect::get)
+                    .default_service(web::to(not_ours::wrong_method)),
+            );
+    }
+    config
+        .service(
+            web::resource("/_matrix/client/versions")
+                .get(versions::get)
+                .default_service(web::to(not_ours::wrong_method)),
+        )
+        .service(
+            web::resource("/.well-known/matrix/client")
+                .get(well_known::get)
+                .default_service(web::to(not_ours::wrong_method)),
+        )
+        .service(web::resource("/_usher/health").get(health::get))
+        .service(web::resource(STYLE_PATH).get(style::get))
+        .service(web::resource(confirm::PATH).post(confirm::post))
+        .service(web::resource("/_usher/{kind}/{provider}/{tail:.*}").to(provider::any))
+        .default_service(web::to(not_ours::any));
+}

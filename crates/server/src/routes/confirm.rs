@@ -1,0 +1,49 @@
+//! `POST /_usher/confirm`: the person says that a site may have their login token.
+
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
+use url::form_urlencoded;
+use usher_core::{Handle, ProviderId};
+
+use crate::{
+    app::App,
+    attempt,
+    http::{self, PageProblem, problem_page, read_body, redirect},
+};
+
+/// Where the page's form goes.
+pub(super) const PATH: &str = "/_usher/confirm";
+/// Two ids and a token.
+const MAX_FORM_BYTES: usize = 4096;
+
+pub(super) async fn post(app: web::Data<App>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
+    let Some(form) = form(payload).await else {
+        return problem_page(&app, &request, &PageProblem::new(StatusCode::BAD_REQUEST, "form"), None);
+    };
+    match attempt::confirm(&app, &form.provider, &form.handle, &form.csrf, &http::jar(&request)).await {
+        Ok(confirmed) => redirect(StatusCode::SEE_OTHER, &confirmed.location, &confirmed.cookies),
+        Err(error) => problem_page(&app, &request, &PageProblem::from(&error), None),
+    }
+}
+
+struct Form {
+    provider: ProviderId,
+    handle: Handle,
+    csrf: String,
+}
+
+async fn form(payload: web::Payload) -> Option<Form> {
+    let bytes = read_body(payload, MAX_FORM_BYTES).await.ok()?;
+    let mut values = [const { None }; 3];
+    for (name, value) in form_urlencoded::parse(&bytes) {
+        let index = ["provider", "attempt", "csrf"].iter().position(|known| *known == name)?;
+        if values[index].replace(value.into_owned()).is_some() {
+            return None;
+        }
+    }
+    let [provider, handle, csrf] = values;
+    Some(Form {
+        provider: ProviderId::parse(provider?).ok()?,
+        handle: Handle::parse(handle?).ok()?,
+        csrf: csrf?,
+    })
+}

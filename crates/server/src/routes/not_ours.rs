@@ -1,0 +1,145 @@
+//! What is not ours. MSC1730: a server that moves all its clients must expect requests other than `/login`
+//! from clients that cannot be moved, and answers 401.
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::{Method, StatusCode, header},
+    web,
+};
+use url::form_urlencoded;
+
+use crate::{
+    app::App,
+    http::{MatrixError, PageProblem, problem_page},
+};
+
+/// First segments of the client-server API (v1.19) below `/_matrix/client/{r0,v1,v3}/`, but for `login` and `register`.
+const ENDPOINTS: [&str; 35] = [
+    "account",
+    "admin",
+    "auth",
+    "capabilities",
+    "createRoom",
+    "delete_devices",
+    "devices",
+    "directory",
+    "events",
+    "initialSync",
+    "join",
+    "joined_rooms",
+    "keys",
+    "knock",
+    "logout",
+    "media",
+    "notifications",
+    "presence",
+    "profile",
+    "publicRooms",
+    "pushers",
+    "pushrules",
+    "rendezvous",
+    "refresh",
+    "room_keys",
+    "room_summary",
+    "rooms",
+    "search",
+    "sendToDevice",
+    "sync",
+    "thirdparty",
+    "user",
+    "user_directory",
+    "users",
+    "voip",
+];
+
+pub(super) async fn wrong_method() -> HttpResponse {
+    MatrixError::wrong_method().response()
+}
+
+pub(super) async fn any(app: web::Data<App>, request: HttpRequest) -> HttpResponse {
+    let path = request.path();
+    if !path.starts_with("/_matrix/") && !path.starts_with("/.well-known/") {
+        return problem_page(&app, &request, &PageProblem::new(StatusCode::NOT_FOUND, "not-found"), None);
+    }
+    answer(&request).response()
+}
+
+fn answer(request: &HttpRequest) -> MatrixError {
+    match part(request.path()) {
+        Part::Register if request.method() == Method::POST => MatrixError::new(
+            StatusCode::FORBIDDEN,
+            "M_FORBIDDEN",
+            "Accounts are made by signing in with your organisation's single sign-on",
+        ),
+        Part::Register => MatrixError::wrong_method(),
+        Part::Known if has_access_token(request) => MatrixError::new(
+            StatusCode::UNAUTHORIZED,
+            "M_UNKNOWN_TOKEN",
+            "This portal only signs people in: use the homeserver it named",
+        ),
+        Part::Known => {
+            MatrixError::new(StatusCode::UNAUTHORIZED, "M_MISSING_TOKEN", "The request has no access token")
+        }
+        Part::Unknown => MatrixError::unrecognized(),
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    Register,
+    Known,
+    Unknown,
+}
+
+fn part(path: &str) -> Part {
+    let mut segments = path.split('/').skip(1);
+    let (root, api, version, first) = (segments.next(), segments.next(), segments.next(), segments.next());
+    match (root, api, version, first) {
+        (Some("_matrix"), Some("client"), Some("r0" | "v1" | "v3"), Some("register")) => Part::Register,
+        (Some("_matrix"), Some("client"), Some("r0" | "v1" | "v3"), Some(first))
+            if ENDPOINTS.contains(&first) =>
+        {
+            Part::Known
+        }
+        (Some("_matrix"), Some("client"), Some("v1"), Some("login"))
+            if segments.next() == Some("get_token") =>
+        {
+            Part::Known
+        }
+        (Some("_matrix"), Some("media"), Some("r0" | "v1" | "v3"), Some(_)) => Part::Known,
+        _ => Part::Unknown,
+    }
+}
+
+fn has_access_token(request: &HttpRequest) -> bool {
+    let in_header = request.headers().get(header::AUTHORIZATION).is_some_and(|value| {
+        value.to_str().is_ok_and(|value| value.strip_prefix("Bearer ").is_some_and(|token| !token.is_empty()))
+    });
+    in_header
+        || form_urlencoded::parse(request.query_string().as_bytes())
+            .any(|(name, value)| name == "access_token" && !value.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_client_server_api_is_known_and_the_rest_is_not() {
+        for (path, expected) in [
+            ("/_matrix/client/v3/sync", Part::Known),
+            ("/_matrix/client/r0/devices/ABC", Part::Known),
+            ("/_matrix/client/v1/media/download/a/b", Part::Known),
+            ("/_matrix/client/v1/login/get_token", Part::Known),
+            ("/_matrix/media/v3/upload", Part::Known),
+            ("/_matrix/client/v3/register", Part::Register),
+            ("/_matrix/client/v1/auth_metadata", Part::Unknown),
+            ("/_matrix/client/v3/nonsense", Part::Unknown),
+            ("/_matrix/client/v9/sync", Part::Unknown),
+            ("/_matrix/federation/v1/version", Part::Unknown),
+            ("/_matrix/client", Part::Unknown),
+        ] {
+            assert_eq!(part(path), expected, "{path}");
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! `/_usher/{kind}/{provider}/…`: the paths that operators register at their provider. What a path is about,
+//! the provider says.
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::{Method, StatusCode, header},
+    web,
+};
+use percent_encoding::percent_decode_str;
+use usher_core::{
+    Callback, Ctx, ProviderId, Purpose,
+    provider::{self, Endpoint},
+};
+
+use super::sso_redirect;
+use crate::{
+    app::{App, ConfiguredProvider},
+    attempt::{self, Attempt, ClientRedirect, Failed, Finished},
+    http::{self, PageProblem, page, problem_page, read_body, redirect},
+    pages::Page,
+};
+
+/// A SAML response with a few certificates and a hundred attributes is under 100 KiB, a third more as base64.
+const MAX_FORM_BYTES: usize = 256 * 1024;
+
+pub(super) async fn any(app: web::Data<App>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
+    let not_found =
+        || problem_page(&app, &request, &PageProblem::new(StatusCode::NOT_FOUND, "not-found"), None);
+    let Some((configured, tail)) = addressed(&app, &request) else { return not_found() };
+    let method = match *request.method() {
+        Method::GET => provider::Method::Get,
+        Method::POST => provider::Method::Post,
+        _ => return HttpResponse::MethodNotAllowed().insert_header((header::ALLOW, "GET, POST")).finish(),
+    };
+    let Some(endpoint) = configured.provider.endpoint(method, &tail) else { return not_found() };
+    let form = match form(method, payload).await {
+        Ok(form) => form,
+        Err(status) => return problem_page(&app, &request, &PageProblem::new(status, "form"), None),
+    };
+    let callback = Callback::new(method, tail, request.query_string(), &form);
+    match endpoint {
+        Endpoint::Answer => answer(&app, &request, configured, &callback).await,
+        Endpoint::Document => document(&app, configured, &callback.tail).await,
+        // No backend of this build takes logout notices; `endpoint` says so by never naming them.
+        Endpoint::Logout => not_found(),
+    }
+}
+
+/// The provider, and the path below it decoded once.
+fn addressed<'a>(app: &'a App, request: &HttpRequest) -> Option<(&'a ConfiguredProvider, String)> {
+    // From the path as received: actix decodes some characters and leaves others.
+    let mut segments = request.path().strip_prefix("/_usher/")?.splitn(3, '/');
+    let (kind, id, tail) = (segments.next()?, segments.next()?, segments.next()?);
+    let id = ProviderId::parse(id).ok()?;
+    let configured = app.providers.get(&id).filter(|configured| configured.kind == kind)?;
+    let tail = percent_decode_str(tail).decode_utf8().ok()?.into_owned();
+    Some((configured, tail))
+}
+
+async fn form(method: provider::Method, payload: web::Payload) -> Result<String, StatusCode> {
+    match method {
+        provider::Method::Get => Ok(String::new()),
+        provider::Method::Post => {
+            let bytes = read_body(payload, MAX_FORM_BYTES).await.map_err(|error| match error {
+                http::BodyError::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+                http::BodyError::Incomplete => StatusCode::BAD_REQUEST,
+            })?;
+            String::from_utf8(bytes.to_vec()).map_err(|_| StatusCode::BAD_REQUEST)
+        }
+    }
+}
+
+async fn answer(
+    app: &App,
+    request: &HttpRequest,
+    configured: &ConfiguredProvider,
+    callback: &Callback,
+) -> HttpResponse {
+    let provider = &configured.provider.descriptor().id;
+    match attempt::finish(app, provider, callback, &http::jar(request)).await {
+        Ok(Finished::ToClient { location, cookies }) => redirect(StatusCode::FOUND, &location, &cookies),
+        Ok(Finished::Continue { step, cookies }) => http::step(app, request, &step, &cookies),
+        Ok(Finished::Confirm { attempt, csrf, client, user, cookies }) => {
+            let content = Page::Confirm {
+                site: &client.site(),
+                user: user.as_str(),
+                action: super::confirm::PATH,
+                provider: provider.as_str(),
+                handle: attempt.handle.as_str(),
+                csrf: &csrf,
+            };
+            // Chromium applies `form-action` to the redirect that answers the form.
+            let form_action = ["'self'".to_owned(), client.csp_source()];
+            page(app, request, StatusCode::OK, &content, &form_action, &cookies)
+        }
+        Err(Failed { error, attempt }) => {
+            let again = attempt.and_then(|attempt| again(&attempt));
+            problem_page(app, request, &PageProblem::from(&error), again.as_deref())
+        }
+    }
+}
+
+fn again(attempt: &Attempt) -> Option<String> {
+    match &attempt.purpose {
+        Purpose::Login { client_redirect_url, .. } => {
+            let client = ClientRedirect::parse(client_redirect_url).ok()?;
+            Some(sso_redirect::location(&attempt.provider, &client))
+        }
+        // The homeserver's own page begins it.
+        Purpose::UiAuth { .. } => None,
+    }
+}
+
+async fn document(app: &App, configured: &ConfiguredProvider, tail: &str) -> HttpResponse {
+    let ctx = Ctx { now: app.clock.now(), entropy: &*app.entropy };
+    match configured.provider.document(&ctx, tail).await {
+        Ok(document) => HttpResponse::Ok().content_type(document.content_type).body(document.body),
+        Err(error) => {
+            tracing::error!(cause = crate::error::chain(&error), "a document could not be made");
+            HttpResponse::ServiceUnavailable().finish()
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! Removes expired rows, a batch at a time, so that logins are never kept waiting.
+
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+use usher_store::{SWEEP_BATCH, StoreError, login_tokens, spent};
+
+use crate::{app::App, error};
+
+const INTERVAL: Duration = Duration::from_mins(1);
+/// Between two batches others have the database.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Sweeps until the app is gone.
+pub(crate) fn start(app: &Arc<App>) {
+    let app = Arc::downgrade(app);
+    tokio::spawn(async move {
+        let mut interval = tokio::time::interval(INTERVAL);
+        // The first tick is immediate: not at start, when everybody comes back at once.
+        interval.tick().await;
+        loop {
+            interval.tick().await;
+            let Some(app) = Weak::upgrade(&app) else { return };
+            if let Err(cause) = sweep(&app).await {
+                tracing::warn!(cause = error::chain(&cause), "expired rows could not be removed");
+            }
+        }
+    });
+}
+
+async fn sweep(app: &App) -> Result<(), StoreError> {
+    let now = app.clock.now();
+    let mut removed = 0;
+    loop {
+        let tokens = login_tokens::delete_expired(&app.store, now).await?;
+        let keys = spent::delete_expired(&app.store, now).await?;
+        removed += tokens + keys;
+        if tokens.max(keys) < u64::from(SWEEP_BATCH) {
+            break;
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    if removed > 0 {
+        tracing::debug!(removed, "expired rows removed");
+    }
+    Ok(())
+}

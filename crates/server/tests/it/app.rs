@@ -1,0 +1,359 @@
+//! `TestApp`: a portal on a port of its own, with its own database, a scripted CAS server, two scripted
+//! homeservers, a fixed clock and seeded randomness. It speaks the user's language:
+//! `app.sign_in().as_person("alice").await.login_token()`.
+
+use std::{
+    net::TcpListener,
+    path::Path,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+
+use reqwest::{Client, Method, RequestBuilder, StatusCode, header::HeaderMap};
+use serde_json::{Value, json};
+use url::Url;
+use usher_core::{Timestamp, testing::SeededEntropy};
+use usher_http::Outgoing;
+use usher_lab::{
+    browser::loopback_client,
+    scripted::{
+        cas::{CasPerson, CasScript, CasServer},
+        homeserver::ScriptedHomeserver,
+    },
+};
+use usher_server::{
+    app::{App, Homeservers, Providers},
+    clock::Clock,
+    config::{Config, Problems},
+    registry::Backends,
+    serve,
+};
+use usher_store::{Options, Store};
+
+/// A site on the config's list of trusted clients.
+pub(crate) const TRUSTED: &str = "https://app.ac.cdl/?x=1#/login";
+/// A site that is not.
+pub(crate) const UNTRUSTED: &str = "https://elsewhere.example/cb";
+
+/// A clock that stands still until it is told otherwise.
+#[derive(Debug)]
+pub(crate) struct TestClock(AtomicI64);
+
+impl TestClock {
+    pub(crate) fn advance(&self, by: Duration) {
+        let millis = i64::try_from(by.as_millis()).expect("a test's time fits");
+        self.0.fetch_add(millis, Ordering::SeqCst);
+    }
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.0.load(Ordering::SeqCst))
+    }
+}
+
+pub(crate) struct TestApp {
+    pub(crate) app: Arc<App>,
+    pub(crate) cas: CasScript,
+    cas_url: Url,
+    cas_server: Mutex<Option<CasServer>>,
+    pub(crate) eng: ScriptedHomeserver,
+    pub(crate) hist: ScriptedHomeserver,
+    pub(crate) clock: Arc<TestClock>,
+    client: Client,
+    base: Url,
+    server: actix_web::dev::ServerHandle,
+    _directory: tempfile::TempDir,
+}
+
+impl Drop for TestApp {
+    fn drop(&mut self) {
+        // The command is sent at once; the future only waits for it.
+        drop(self.server.stop(false));
+    }
+}
+
+impl TestApp {
+    pub(crate) async fn start() -> Self {
+        Self::start_with(|_| {}).await
+    }
+
+    /// Starts with a config that `change` has changed.
+    pub(crate) async fn start_with(change: impl FnOnce(&mut Value)) -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        let cas_server = CasServer::start_with(people()).await.expect("a CAS server");
+        let eng = ScriptedHomeserver::start("eng.ac.cdl").await.expect("a homeserver");
+        let hist = ScriptedHomeserver::start("hist.ac.cdl").await.expect("a homeserver");
+        let mut document = config(port, &cas_server.base_url(), &eng, &hist);
+        change(&mut document);
+        let clock = Arc::new(TestClock(AtomicI64::new(1_800_000_000_000)));
+        let app = Arc::new(build(document, directory.path(), Arc::clone(&clock)).await);
+        let server = serve::serve(Arc::clone(&app), vec![listener]).expect("a server");
+        let handle = server.handle();
+        tokio::spawn(server);
+        Self {
+            app,
+            cas: cas_server.script(),
+            cas_url: cas_server.base_url(),
+            cas_server: Mutex::new(Some(cas_server)),
+            eng,
+            hist,
+            clock,
+            client: loopback_client(Duration::from_secs(30)).expect("a client"),
+            base: Url::parse(&format!("http://portal.localhost:{port}/")).expect("a URL"),
+            server: handle,
+            _directory: directory,
+        }
+    }
+
+    /// The portal's public base URL.
+    pub(crate) fn base(&self) -> &Url {
+        &self.base
+    }
+
+    /// The CAS server's base URL.
+    pub(crate) fn cas_url(&self) -> &Url {
+        &self.cas_url
+    }
+
+    /// From now on nobody listens there.
+    pub(crate) fn stop_cas(&self) {
+        drop(self.cas_server.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
+
+    /// A request to a path, with its query, exactly as spelled.
+    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let url = Url::parse(&format!("{}{path}", self.base.as_str().trim_end_matches('/'))).expect("a URL");
+        self.client.request(method, url)
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        Answer::read(self.request(Method::GET, path)).await
+    }
+
+    /// `POST /login` with a body.
+    pub(crate) async fn post_login(&self, body: &Value) -> Answer {
+        Answer::read(self.request(Method::POST, "/_matrix/client/v3/login").body(body.to_string())).await
+    }
+
+    /// `POST /login` with a login token.
+    pub(crate) async fn redeem(&self, token: &str) -> Answer {
+        self.post_login(&json!({ "type": "m.login.token", "token": token })).await
+    }
+
+    /// Begins a sign-in for the trusted site.
+    pub(crate) fn sign_in(&self) -> SignIn<'_> {
+        SignIn { app: self, provider: None, redirect_url: TRUSTED.to_owned(), cookies: Vec::new() }
+    }
+
+    /// How many rows a table has, so that a test can say that nothing was written.
+    pub(crate) async fn rows(&self, table: &str) -> i64 {
+        let url = format!("sqlite:{}", self._directory.path().join("usher.db").display());
+        let mut connection =
+            <sqlx::SqliteConnection as sqlx::Connection>::connect(&url).await.expect("the database opens");
+        sqlx::query_scalar(sqlx::AssertSqlSafe(format!("SELECT COUNT(*) FROM {table}")))
+            .fetch_one(&mut connection)
+            .await
+            .expect("the table can be counted")
+    }
+}
+
+/// alice and bob of engineering, carol of history, erin of physics, and frank, of whom nothing is known.
+fn people() -> CasScript {
+    let script = CasScript::default();
+    for (user, department) in
+        [("alice", "engineering"), ("bob", "engineering"), ("carol", "history"), ("erin", "physics")]
+    {
+        let mail = format!("{user}@ac.cdl");
+        script.add_person(CasPerson::new(user).with("department", department).with("mail", mail));
+    }
+    script.add_person(CasPerson::new("frank"));
+    script
+}
+
+fn config(port: u16, cas: &Url, eng: &ScriptedHomeserver, hist: &ScriptedHomeserver) -> Value {
+    let homeserver = |name: &str, base_url: &str, server: &ScriptedHomeserver| {
+        json!({
+            "server_name": server.server_name(),
+            "name": name,
+            "base_url": base_url,
+            "upstream_url": server.url(),
+            "timeout": "1s",
+            "handoff": { "application_service": {
+                "as_token": server.as_token(),
+                "hs_token": "hs-token-of-a-homeserver-in-a-test-suite",
+            } },
+        })
+    };
+    json!({
+        "public_base_url": format!("http://portal.localhost:{port}"),
+        "database": { "url": "sqlite:usher.db", "max_connections": 4 },
+        "keys": [{ "id": "test", "secret": "07".repeat(32) }],
+        "providers": [{ "id": "corp", "name": "University", "cas": { "base_url": cas, "timeout": "1s" } }],
+        "homeservers": [
+            homeserver("Engineering", "https://matrix.eng.ac.cdl", eng),
+            homeserver("History", "https://matrix.hist.ac.cdl/", hist),
+        ],
+        "selection": [
+            { "sticky": {} },
+            { "attribute": { "name": "department", "rows": [
+                { "value": "engineering", "homeserver": "eng.ac.cdl" },
+                { "pattern": "hist.*", "homeserver": "hist.ac.cdl" },
+            ] } },
+        ],
+        "login": { "trusted_clients": ["https://app.ac.cdl/", "element://connect"] },
+    })
+}
+
+async fn build(document: Value, directory: &Path, clock: Arc<TestClock>) -> App {
+    let outgoing = Outgoing::new(None, Duration::from_secs(5), 1 << 20).expect("a client");
+    let backends = Backends::compiled_in(&outgoing);
+    let (config, _) =
+        Config::parse(document, directory, &backends).unwrap_or_else(|problems| panic!("{problems}"));
+    let mut problems = Problems::default();
+    let providers = Providers::build(&config, &backends, &mut problems).await;
+    let homeservers = Homeservers::build(&config, &outgoing, &mut problems);
+    assert!(!problems.has_errors(), "{problems}");
+    let store = Store::connect(&Options::new(config.database.url.clone())).await.expect("a database");
+    store.migrate().await.expect("migrated");
+    App::new(config, providers, homeservers, store, clock, Arc::new(SeededEntropy::new(7)))
+}
+
+/// An answer, read whole.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    pub(crate) async fn read(request: RequestBuilder) -> Self {
+        let response = request.send().await.expect("the portal answers");
+        let (status, headers) = (response.status(), response.headers().clone());
+        Self { status, headers, body: response.text().await.expect("a body") }
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("not JSON: {}", self.body))
+    }
+
+    pub(crate) fn errcode(&self) -> String {
+        self.json()["errcode"].as_str().unwrap_or_default().to_owned()
+    }
+
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+
+    pub(crate) fn location(&self) -> &str {
+        let location = self.header("location");
+        assert!(!location.is_empty(), "no redirect: {} {}", self.status, self.body);
+        location
+    }
+
+    /// `name=value` of every cookie that is set to something.
+    pub(crate) fn cookies(&self) -> Vec<String> {
+        let kept = self.set_cookies().into_iter().filter(|cookie| !cookie.contains("Max-Age=0"));
+        kept.map(|cookie| cookie.split(';').next().unwrap_or_default().to_owned()).collect()
+    }
+
+    pub(crate) fn set_cookies(&self) -> Vec<String> {
+        let values = self.headers.get_all("set-cookie").iter();
+        values.map(|value| value.to_str().expect("ASCII").to_owned()).collect()
+    }
+
+    /// The title of an HTML page.
+    pub(crate) fn title(&self) -> &str {
+        let after = self.body.split_once("<title>").map_or("", |(_, after)| after);
+        after.split_once("</title>").map_or("", |(title, _)| title)
+    }
+
+    /// The login token in a redirect's query, before any fragment.
+    pub(crate) fn login_token(&self) -> String {
+        let location = self.location();
+        let query = location.split_once('#').map_or(location, |(before, _)| before);
+        let token = query.split(['?', '&']).find_map(|pair| pair.strip_prefix("loginToken="));
+        token.unwrap_or_else(|| panic!("no login token in {location}")).to_owned()
+    }
+}
+
+/// A sign-in about to begin.
+#[derive(Clone)]
+pub(crate) struct SignIn<'a> {
+    app: &'a TestApp,
+    provider: Option<String>,
+    redirect_url: String,
+    cookies: Vec<String>,
+}
+
+/// A browser that is at the provider.
+#[derive(Clone)]
+pub(crate) struct AtProvider<'a> {
+    app: &'a TestApp,
+    /// The provider's login URL.
+    pub(crate) login: Url,
+    /// The browser's cookies for the portal.
+    pub(crate) cookies: Vec<String>,
+}
+
+impl<'a> SignIn<'a> {
+    pub(crate) fn at(mut self, provider: &str) -> Self {
+        self.provider = Some(provider.to_owned());
+        self
+    }
+
+    pub(crate) fn to(mut self, redirect_url: &str) -> Self {
+        redirect_url.clone_into(&mut self.redirect_url);
+        self
+    }
+
+    pub(crate) fn with_cookies(mut self, cookies: &[String]) -> Self {
+        self.cookies = cookies.to_vec();
+        self
+    }
+
+    /// The portal's answer to the first request.
+    pub(crate) async fn first_answer(&self) -> Answer {
+        let provider = self.provider.as_ref().map_or(String::new(), |id| format!("/{id}"));
+        let encoded: String = url::form_urlencoded::byte_serialize(self.redirect_url.as_bytes()).collect();
+        let path = format!("/_matrix/client/v3/login/sso/redirect{provider}?redirectUrl={encoded}");
+        Answer::read(self.app.request(Method::GET, &path).header("cookie", self.cookies.join("; "))).await
+    }
+
+    /// Goes to the provider and stays there.
+    pub(crate) async fn at_provider(&self) -> AtProvider<'a> {
+        let answer = self.first_answer().await;
+        let login = Url::parse(answer.location()).expect("a URL");
+        let mut cookies = self.cookies.clone();
+        cookies.extend(answer.cookies());
+        AtProvider { app: self.app, login, cookies }
+    }
+
+    /// Signs somebody in and brings the browser back to the portal, whatever it answers.
+    pub(crate) async fn as_person(&self, person: &str) -> Answer {
+        self.at_provider().await.come_back_as(person).await
+    }
+}
+
+impl AtProvider<'_> {
+    /// The callback that the provider sends the browser to once `person` has signed in.
+    pub(crate) fn callback_for(&self, person: &str) -> Url {
+        self.app.cas.log_in(&self.login, person).expect("the provider knows the person and the service")
+    }
+
+    pub(crate) async fn come_back_as(&self, person: &str) -> Answer {
+        self.open(&self.callback_for(person)).await
+    }
+
+    /// Opens a URL of the portal with this browser's cookies.
+    pub(crate) async fn open(&self, url: &Url) -> Answer {
+        let path = &url[url::Position::BeforePath..];
+        Answer::read(self.app.request(Method::GET, path).header("cookie", self.cookies.join("; "))).await
+    }
+}

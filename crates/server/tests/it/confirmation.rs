@@ -1,0 +1,115 @@
+//! The page that asks before a token goes to a site that is not trusted.
+
+use reqwest::Method;
+
+use crate::app::{Answer, TestApp, UNTRUSTED};
+
+struct Asked<'a> {
+    app: &'a TestApp,
+    page: Answer,
+    cookies: Vec<String>,
+}
+
+impl<'a> Asked<'a> {
+    async fn about(app: &'a TestApp, redirect_url: &str) -> Self {
+        let attempt = app.sign_in().to(redirect_url).at_provider().await;
+        let page = attempt.come_back_as("alice").await;
+        assert_eq!(page.title(), "Continue to this site?");
+        let cookies = page.cookies();
+        Self { app, page, cookies }
+    }
+
+    fn fields(&self) -> Vec<(String, String)> {
+        let inputs = self.page.body.split("<input type=\"hidden\" name=\"").skip(1);
+        inputs
+            .map(|rest| {
+                let (name, rest) = rest.split_once("\" value=\"").expect("an input");
+                (name.to_owned(), rest.split_once('"').expect("a value").0.to_owned())
+            })
+            .collect()
+    }
+
+    async fn submit(&self, fields: &[(String, String)]) -> Answer {
+        let request = self.app.request(Method::POST, "/_usher/confirm");
+        Answer::read(request.header("cookie", self.cookies.join("; ")).form(fields)).await
+    }
+}
+
+#[tokio::test]
+async fn it_names_site_and_account_and_a_click_goes_on() {
+    let app = TestApp::start().await;
+    let asked = Asked::about(&app, UNTRUSTED).await;
+    for text in ["elsewhere.example", "@alice:eng.ac.cdl"] {
+        assert!(asked.page.body.contains(text), "{text}");
+    }
+    let policy = asked.page.header("content-security-policy");
+    assert!(policy.contains("form-action 'self' https://elsewhere.example;"), "{policy}");
+    assert_eq!(app.rows("login_tokens").await, 0, "no token before the click");
+    let answer = asked.submit(&asked.fields()).await;
+    assert_eq!(answer.status, 303);
+    assert!(answer.location().starts_with("https://elsewhere.example/cb?loginToken=ushl_"));
+    assert_eq!(app.redeem(&answer.login_token()).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_form_sent_twice_leads_to_one_token() {
+    let app = TestApp::start().await;
+    let asked = Asked::about(&app, UNTRUSTED).await;
+    let first = asked.submit(&asked.fields()).await.login_token();
+    let second = asked.submit(&asked.fields()).await.login_token();
+    assert_eq!(first, second);
+    assert_eq!(app.rows("login_tokens").await, 1);
+    assert_eq!(app.redeem(&first).await.status, 200);
+    assert_eq!(asked.submit(&asked.fields()).await.login_token(), first, "a kept cookie mints nothing new");
+    assert_eq!(app.redeem(&first).await.status, 403);
+}
+
+#[tokio::test]
+async fn a_form_that_is_not_the_pages_gets_nothing() {
+    let app = TestApp::start().await;
+    let asked = Asked::about(&app, UNTRUSTED).await;
+    let other = Asked::about(&app, UNTRUSTED).await;
+    let with = |name: &str, value: Option<&str>| -> Vec<(String, String)> {
+        let kept = asked.fields().into_iter().filter(|(key, _)| key != name);
+        kept.chain(value.map(|value| (name.to_owned(), value.to_owned()))).collect()
+    };
+    let others_csrf = other.fields().into_iter().find(|(name, _)| name == "csrf").expect("a token").1;
+    let repeated = [asked.fields(), with("csrf", Some("x"))].concat();
+    for (name, fields, status) in [
+        ("no csrf", with("csrf", None), 400),
+        ("another csrf", with("csrf", Some("x")), 403),
+        ("another attempt's csrf", with("csrf", Some(&others_csrf)), 403),
+        ("another attempt", with("attempt", Some("AAAAAAAAAAAAAAAAAAAAAA")), 400),
+        ("another provider", with("provider", Some("nobody")), 400),
+        ("a field twice", repeated, 400),
+        ("a field too many", with("extra", Some("1")), 400),
+        ("nothing", Vec::new(), 400),
+        ("10 kB", with("csrf", Some(&"x".repeat(10_000))), 400),
+    ] {
+        let answer = asked.submit(&fields).await;
+        assert_eq!(answer.status, status, "{name}");
+        assert!(answer.header("location").is_empty(), "{name}");
+    }
+    let thief = Asked { app: &app, page: asked.page, cookies: other.cookies };
+    assert_eq!(thief.submit(&thief.fields()).await.status, 400, "another browser");
+    assert_eq!(app.rows("login_tokens").await, 0);
+}
+
+#[tokio::test]
+async fn a_page_left_open_too_long_gives_nothing() {
+    let app = TestApp::start().await;
+    let asked = Asked::about(&app, UNTRUSTED).await;
+    app.clock.advance(std::time::Duration::from_mins(15));
+    let answer = asked.submit(&asked.fields()).await;
+    assert_eq!((answer.status.as_u16(), answer.title()), (400, "This took too long"));
+}
+
+#[tokio::test]
+async fn an_attempt_at_this_step_is_no_answer_of_the_provider() {
+    let app = TestApp::start().await;
+    let mut attempt = app.sign_in().to(UNTRUSTED).at_provider().await;
+    let page = attempt.come_back_as("alice").await;
+    attempt.cookies = page.cookies();
+    let answer = attempt.come_back_as("alice").await;
+    assert_eq!((answer.status.as_u16(), answer.title()), (400, "This sign-in cannot be continued"));
+}

@@ -1,0 +1,136 @@
+//! CASES "Discovery and generic".
+
+use reqwest::Method;
+use serde_json::json;
+
+use crate::app::{Answer, TestApp};
+
+#[tokio::test]
+async fn versions_are_told_without_a_token() {
+    let app = TestApp::start().await;
+    let answer = app.get("/_matrix/client/versions").await;
+    assert_eq!(answer.status, 200);
+    let versions = answer.json()["versions"].clone();
+    assert!(versions.as_array().is_some_and(|versions| versions.contains(&json!("v1.13"))), "{versions}");
+}
+
+#[tokio::test]
+async fn well_known_names_the_portal() {
+    let app = TestApp::start().await;
+    let answer = app.get("/.well-known/matrix/client").await;
+    let base_url = app.base().as_str().trim_end_matches('/');
+    assert_eq!(answer.json(), json!({ "m.homeserver": { "base_url": base_url } }));
+}
+
+#[tokio::test]
+async fn every_answer_allows_every_origin() {
+    let app = TestApp::start().await;
+    for (name, method, path, status) in [
+        ("200", Method::GET, "/_matrix/client/versions", 200),
+        ("400", Method::POST, "/_matrix/client/v3/login", 400),
+        ("400 page", Method::GET, "/_matrix/client/v3/login/sso/redirect", 400),
+        ("401", Method::GET, "/_matrix/client/v3/sync", 401),
+        ("403", Method::POST, "/_matrix/client/v3/register", 403),
+        ("404", Method::GET, "/_matrix/client/v3/nonsense", 404),
+        ("405", Method::PUT, "/_matrix/client/v3/login", 405),
+    ] {
+        let answer = Answer::read(app.request(method, path)).await;
+        assert_eq!(answer.status, status, "{name}");
+        assert_eq!(answer.header("access-control-allow-origin"), "*", "{name}");
+        assert_eq!(
+            answer.header("access-control-allow-methods"),
+            "GET, POST, PUT, DELETE, OPTIONS",
+            "{name}"
+        );
+        let headers = "X-Requested-With, Content-Type, Authorization";
+        assert_eq!(answer.header("access-control-allow-headers"), headers, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn options_runs_nothing() {
+    let app = TestApp::start().await;
+    for path in [
+        "/_matrix/client/v3/login",
+        "/_matrix/client/v3/login/sso/redirect/corp?redirectUrl=https%3A%2F%2Fapp.ac.cdl%2F",
+        "/_usher/cas/corp/callback/AAAAAAAAAAAAAAAAAAAAAA?ticket=ST-1",
+        "/anything/else",
+    ] {
+        let answer = Answer::read(app.request(Method::OPTIONS, path)).await;
+        assert!(answer.status.is_success(), "{path}: {}", answer.status);
+        assert_eq!(answer.header("access-control-allow-origin"), "*", "{path}");
+        assert!(answer.set_cookies().is_empty() && answer.header("location").is_empty(), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_ours_is_refused_as_msc1730_says() {
+    let app = TestApp::start().await;
+    let with_token = |path: &str| app.request(Method::GET, path).bearer_auth("syt_somebody");
+    let sync = Answer::read(with_token("/_matrix/client/v3/sync")).await;
+    assert_eq!((sync.status.as_u16(), sync.errcode().as_str()), (401, "M_UNKNOWN_TOKEN"));
+    assert_eq!(sync.json().get("soft_logout"), None, "clients would loop");
+    for (name, method, path, status, errcode) in [
+        ("no token", Method::GET, "/_matrix/client/v3/sync", 401, "M_MISSING_TOKEN"),
+        (
+            "a token in the query",
+            Method::GET,
+            "/_matrix/client/r0/sync?access_token=x",
+            401,
+            "M_UNKNOWN_TOKEN",
+        ),
+        ("an empty token", Method::GET, "/_matrix/client/r0/sync?access_token=", 401, "M_MISSING_TOKEN"),
+        ("register", Method::POST, "/_matrix/client/v3/register", 403, "M_FORBIDDEN"),
+        ("auth_metadata", Method::GET, "/_matrix/client/v1/auth_metadata", 404, "M_UNRECOGNIZED"),
+        ("unknown", Method::GET, "/_matrix/client/v3/nonsense", 404, "M_UNRECOGNIZED"),
+        ("wrong method", Method::PUT, "/_matrix/client/v3/login", 405, "M_UNRECOGNIZED"),
+        ("wrong method at r0", Method::DELETE, "/_matrix/client/r0/login", 405, "M_UNRECOGNIZED"),
+        ("HEAD on versions", Method::POST, "/_matrix/client/versions", 405, "M_UNRECOGNIZED"),
+    ] {
+        let answer = Answer::read(app.request(method, path)).await;
+        assert_eq!((answer.status.as_u16(), answer.errcode().as_str()), (status, errcode), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn json_is_never_cached_and_every_answer_has_a_request_id() {
+    let app = TestApp::start().await;
+    for path in ["/_matrix/client/versions", "/_matrix/client/v3/login", "/_matrix/client/v3/sync"] {
+        let answer = app.get(path).await;
+        assert_eq!(answer.header("cache-control"), "no-store", "{path}");
+        assert!(!answer.header("x-request-id").is_empty(), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_of_ushers_own_is_sent_back_as_a_loop() {
+    let app = TestApp::start().await;
+    let answer =
+        Answer::read(app.request(Method::GET, "/_matrix/client/v3/login").header("usher-hop", "1")).await;
+    assert_eq!(answer.status, 508);
+    assert!(answer.json()["error"].as_str().is_some_and(|error| error.contains("upstream_url")));
+}
+
+#[tokio::test]
+async fn at_a_homeservers_own_host_the_portal_does_not_answer() {
+    let app = TestApp::start_with(|config| {
+        config["homeservers"][0]["hosts"] = json!(["matrix.eng.ac.cdl"]);
+    })
+    .await;
+    for host in ["matrix.eng.ac.cdl", "MATRIX.eng.ac.cdl:443"] {
+        let answer =
+            Answer::read(app.request(Method::GET, "/_matrix/client/v3/login").header("host", host)).await;
+        assert_eq!((answer.status.as_u16(), answer.errcode().as_str()), (404, "M_UNRECOGNIZED"), "{host}");
+    }
+    assert_eq!(app.get("/_matrix/client/v3/login").await.status, 200);
+}
+
+#[tokio::test]
+async fn health_says_whether_the_database_answers() {
+    let app = TestApp::start().await;
+    assert_eq!(app.get("/_usher/health").await.status, 200);
+    app.app.store.close().await;
+    assert_eq!(app.get("/_usher/health").await.status, 503);
+    let answer = app.redeem("ushl_x").await;
+    assert_eq!((answer.status.as_u16(), answer.errcode().as_str()), (503, "M_UNKNOWN"));
+}

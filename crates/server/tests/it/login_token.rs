@@ -1,0 +1,196 @@
+//! CASES "Login token".
+
+use std::time::Duration;
+
+use reqwest::{Method, header::RETRY_AFTER};
+use serde_json::json;
+use usher_lab::scripted::homeserver::{Account, Endpoint, Fault};
+
+use crate::app::{Answer, TestApp};
+
+const USER: &str = "@alice:eng.ac.cdl";
+
+async fn token(app: &TestApp) -> String {
+    app.sign_in().as_person("alice").await.login_token()
+}
+
+#[tokio::test]
+async fn a_token_is_good_once() {
+    let app = TestApp::start().await;
+    let token = token(&app).await;
+    let first = app.redeem(&token).await;
+    assert_eq!(first.status, 200);
+    let body = first.json();
+    assert_eq!((body["user_id"].as_str(), body["home_server"].as_str()), (Some(USER), Some("eng.ac.cdl")));
+    let device_id = body["device_id"].as_str().expect("a device");
+    assert!(device_id.len() == 10 && device_id.bytes().all(|byte| byte.is_ascii_uppercase()), "{device_id}");
+    let devices = app.eng.user(USER).expect("a user").devices;
+    assert_eq!(devices[device_id].access_tokens, [body["access_token"].as_str().expect("a token")]);
+    let second = app.redeem(&token).await;
+    assert_eq!((second.status.as_u16(), second.errcode().as_str()), (403, "M_FORBIDDEN"));
+    assert_eq!(app.rows("sessions").await, 1);
+}
+
+#[tokio::test]
+async fn of_two_at_once_exactly_one_gets_in() {
+    let app = TestApp::start().await;
+    let token = token(&app).await;
+    let answers = futures_util::future::join_all((0..10).map(|_| app.redeem(&token))).await;
+    let ok = answers.iter().filter(|answer| answer.status == 200).count();
+    assert_eq!(ok, 1);
+    for answer in answers.iter().filter(|answer| answer.status != 200) {
+        assert!(matches!(answer.errcode().as_str(), "M_LIMIT_EXCEEDED" | "M_FORBIDDEN"), "{}", answer.body);
+    }
+    assert_eq!(app.eng.calls_to(Endpoint::Login).len(), 1);
+}
+
+#[tokio::test]
+async fn tokens_that_are_none_are_refused_alike() {
+    let app = TestApp::start().await;
+    let expired = token(&app).await;
+    app.clock.advance(Duration::from_mins(2));
+    for (name, token) in
+        [("expired", expired.as_str()), ("garbage", "ushl_AAAA"), ("empty", ""), ("long", &"x".repeat(9999))]
+    {
+        let answer = app.redeem(token).await;
+        assert_eq!((answer.status.as_u16(), answer.errcode().as_str()), (403, "M_FORBIDDEN"), "{name}");
+    }
+    assert!(app.eng.calls_to(Endpoint::Login).is_empty());
+}
+
+#[tokio::test]
+async fn it_lives_to_the_last_millisecond() {
+    let app = TestApp::start().await;
+    let token = token(&app).await;
+    app.clock.advance(Duration::from_millis(119_999));
+    assert_eq!(app.redeem(&token).await.status, 200);
+}
+
+#[tokio::test]
+async fn what_the_client_asks_for_reaches_the_homeserver() {
+    let app = TestApp::start().await;
+    let body = json!({
+        "type": "m.login.token",
+        "token": token(&app).await,
+        "device_id": "MYDEVICE",
+        "initial_device_display_name": "Älice's phone",
+        "refresh_token": true,
+    });
+    let answer = app.post_login(&body).await.json();
+    assert_eq!(answer["device_id"], "MYDEVICE");
+    assert!(answer["refresh_token"].is_string() && answer["expires_in_ms"].is_u64(), "{answer}");
+    let device = app.eng.user(USER).expect("a user").devices["MYDEVICE"].clone();
+    assert_eq!(device.display_name.as_deref(), Some("Älice's phone"));
+}
+
+#[tokio::test]
+async fn a_body_without_a_content_type_is_read_and_a_large_one_is_not() {
+    let app = TestApp::start().await;
+    let body = json!({ "type": "m.login.token", "token": token(&app).await }).to_string();
+    for (name, version, body, status, errcode) in
+        [("no type at r0", "r0", body, 200, ""), ("65 KiB", "v3", " ".repeat(65 * 1024), 413, "M_TOO_LARGE")]
+    {
+        let request = app.request(Method::POST, &format!("/_matrix/client/{version}/login")).body(body);
+        let answer = Answer::read(request).await;
+        assert_eq!(answer.status, status, "{name}");
+        assert!(status == 200 || answer.errcode() == errcode, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_definite_failure_gives_the_token_back_at_once() {
+    let app = TestApp::start().await;
+    let token = token(&app).await;
+    for (name, fault, status, errcode) in [
+        ("500", Fault::server_error(), 502, "M_UNKNOWN"),
+        ("HTML", Fault::html(), 502, "M_UNKNOWN"),
+        ("10 MB", Fault::huge(), 502, "M_UNKNOWN"),
+        ("another user", Fault::NamesAnotherUser("@mallory:eng.ac.cdl".to_owned()), 502, "M_UNKNOWN"),
+        ("not allowed", Fault::error(401, "M_UNKNOWN_TOKEN", "who are you"), 502, "M_UNKNOWN"),
+        ("429", Fault::rate_limited("7"), 429, "M_LIMIT_EXCEEDED"),
+    ] {
+        app.eng.set_fault(Endpoint::Login, fault);
+        let answer = app.redeem(&token).await;
+        assert_eq!((answer.status.as_u16(), answer.errcode().as_str()), (status, errcode), "{name}");
+        assert!(answer.json().get("access_token").is_none(), "{name}");
+        if status == 429 {
+            assert_eq!(answer.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()), Some("7"));
+            assert_eq!(answer.json()["retry_after_ms"], 7000);
+        }
+        app.eng.clear_fault(Endpoint::Login);
+    }
+    app.eng.stop().await.expect("stopped");
+    assert_eq!(app.redeem(&token).await.status, 502, "down");
+    app.eng.restart().await.expect("restarted");
+    assert_eq!(app.redeem(&token).await.status, 200);
+}
+
+#[tokio::test]
+async fn an_ambiguous_failure_holds_the_token_until_the_lease_ends_and_keeps_the_device() {
+    let app = TestApp::start().await;
+    let token = token(&app).await;
+    app.eng.set_fault(Endpoint::Login, Fault::act_but_never_answer());
+    let answer = app.redeem(&token).await;
+    assert_eq!((answer.status.as_u16(), answer.errcode().as_str()), (504, "M_UNKNOWN"));
+    app.eng.clear_fault(Endpoint::Login);
+    let device: Vec<_> = app.eng.user(USER).expect("a user").devices.into_keys().collect();
+    let leased = app.redeem(&token).await;
+    assert_eq!((leased.status.as_u16(), leased.errcode().as_str()), (429, "M_LIMIT_EXCEEDED"));
+    assert_eq!(leased.json()["retry_after_ms"], 6000, "the homeserver's deadline and five seconds");
+    app.clock.advance(Duration::from_millis(5999));
+    assert_eq!(app.redeem(&token).await.status, 429);
+    app.clock.advance(Duration::from_millis(1));
+    let answer = app.redeem(&token).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.json()["device_id"], device[0].as_str());
+    assert_eq!(app.eng.user(USER).expect("a user").devices.len(), 1);
+}
+
+#[tokio::test]
+async fn a_token_claimed_at_the_last_moment_outlives_its_lease() {
+    let app = TestApp::start().await;
+    let token = token(&app).await;
+    app.clock.advance(Duration::from_millis(119_999));
+    app.eng.set_fault(Endpoint::Login, Fault::hang());
+    assert_eq!(app.redeem(&token).await.status, 504);
+    app.eng.clear_fault(Endpoint::Login);
+    app.clock.advance(Duration::from_secs(7));
+    assert_eq!(app.redeem(&token).await.status, 200);
+}
+
+#[tokio::test]
+async fn accounts_in_trouble_are_told_so() {
+    let app = TestApp::start().await;
+    for (name, account, status, errcode) in [
+        ("deactivated", Account::Deactivated, 403, "M_USER_DEACTIVATED"),
+        ("locked", Account::Locked, 401, "M_USER_LOCKED"),
+    ] {
+        let token = token(&app).await;
+        app.eng.set_account(USER, account);
+        let answer = app.redeem(&token).await;
+        assert_eq!((answer.status.as_u16(), answer.errcode().as_str()), (status, errcode), "{name}");
+        app.eng.set_account(USER, Account::Active);
+    }
+}
+
+#[tokio::test]
+async fn an_account_that_vanished_is_refused_and_never_registered_again() {
+    let app = TestApp::start().await;
+    let token = token(&app).await;
+    app.eng.remove_user(USER);
+    app.eng.forget_calls();
+    let answer = app.redeem(&token).await;
+    assert_eq!((answer.status.as_u16(), answer.errcode().as_str()), (403, "M_FORBIDDEN"));
+    assert!(app.eng.calls_to(Endpoint::Register).is_empty());
+    let again = app.sign_in().as_person("alice").await.login_token();
+    assert_eq!(app.redeem(&again).await.status, 403);
+    assert!(app.eng.users().is_empty());
+}
+
+#[tokio::test]
+async fn the_token_is_in_the_database_as_a_hash_only() {
+    let app = TestApp::start().await;
+    let token = token(&app).await;
+    assert_eq!(app.rows(&format!("login_tokens WHERE token_hash LIKE '%{token}%'")).await, 0);
+    assert_eq!(app.rows("login_tokens WHERE length(token_hash) = 64 AND state = 'issued'").await, 1);
+}

@@ -1,0 +1,14 @@
+//! The whole server over HTTP, in this process, against scripted providers and homeservers.
+//!
+//! One test binary: linking is what takes time.
+
+mod app;
+mod callback;
+mod confirmation;
+mod discovery;
+mod establishing;
+mod login_flows;
+mod login_token;
+mod pages;
+mod redirect;
+mod selection;
