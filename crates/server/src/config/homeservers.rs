@@ -173,6 +173,9 @@ impl RawHomeserver {
         }
         if !self.hosts.is_empty() && self.upstream_url.is_none() {
             problems.missing(&at("upstream_url"), "the homeserver's own address: at `hosts`, Usher answers");
+        } else if !self.hosts.is_empty() {
+            let message = "has no gateway to serve yet: this release answers 404 at these hosts; route none of them here";
+            problems.warn(at("hosts"), message);
         }
         let hosts = hosts(self.hosts, &at("hosts"), portal, problems);
         let handoff = self.handoff.validate(&at("handoff"), directory, problems);

@@ -52,7 +52,8 @@ pub(crate) async fn outer<B: MessageBody + 'static>(
 
 fn without_route(app: &App, request: &ServiceRequest) -> Option<HttpResponse> {
     if request.headers().contains_key(HOP_HEADER.as_str()) {
-        tracing::error!("a request of Usher's own came back: an upstream_url points at Usher");
+        // A stranger can send the header too, so this wakes nobody; the caller's own failure is logged as an error.
+        tracing::warn!("a request of Usher's own came back: an upstream_url points at Usher");
         let sentence = "This request came from Usher itself: homeservers[].upstream_url must be the homeserver's own address";
         return Some(MatrixError::new(StatusCode::LOOP_DETECTED, "M_UNKNOWN", sentence).response());
     }

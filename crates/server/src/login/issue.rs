@@ -1,5 +1,6 @@
 //! Issues a login token, in the transaction that spends the attempt.
 
+use data_encoding::BASE64URL_NOPAD;
 use usher_core::{Entropy, provider::OneTime};
 use usher_store::{
     AttemptHash, PersonKey, SpentKey, StoreError, TokenHash, UpstreamSessionHash,
@@ -14,6 +15,7 @@ use crate::{
 
 /// Login tokens of ours start with it: at a homeserver's own host they are told apart from the homeserver's.
 const PREFIX: &str = "ushl_";
+const TOKEN_BYTES: usize = 32;
 
 /// What a token is issued for.
 #[derive(Clone, Copy, Debug)]
@@ -26,10 +28,16 @@ pub struct Issue<'a> {
     pub spend: &'a [OneTime],
 }
 
-/// 256 random bits.
+/// A new login token, of 256 random bits.
 #[must_use]
 pub fn new_token(entropy: &dyn Entropy) -> String {
-    format!("{PREFIX}{}", entropy.base64url::<32>())
+    format!("{PREFIX}{}", entropy.base64url::<TOKEN_BYTES>())
+}
+
+/// Whether `token` could be one of ours: what could not is refused before the database is asked.
+pub(super) fn is_well_formed(token: &str) -> bool {
+    let random = token.strip_prefix(PREFIX).and_then(|rest| BASE64URL_NOPAD.decode(rest.as_bytes()).ok());
+    random.is_some_and(|bytes| bytes.len() == TOKEN_BYTES)
 }
 
 /// Stores the token and spends the attempt; `false` if it was spent before, and then nothing is stored.

@@ -16,6 +16,7 @@ use usher_store::{
     sessions::{self, NewSession},
 };
 
+use super::issue::is_well_formed;
 use crate::app::{App, ServedHomeserver};
 
 /// Beyond the homeserver's deadline: what is left of the lease marks the token as redeemed.
@@ -78,6 +79,9 @@ pub enum RedeemError {
 /// Trades a login token for a session.
 #[tracing::instrument(skip_all, fields(user.mxid, homeserver))]
 pub async fn redeem(app: &App, login: &TokenLogin) -> Result<LoggedIn, RedeemError> {
+    if !is_well_formed(&login.token) {
+        return Err(RedeemError::BadToken);
+    }
     let token_hash = TokenHash::of(&login.token);
     let lease = Lease::generate(&*app.entropy);
     let proposed = login.device_id.clone().unwrap_or_else(|| new_device_id(&*app.entropy));

@@ -48,10 +48,16 @@ async fn of_two_at_once_exactly_one_gets_in() {
 async fn tokens_that_are_none_are_refused_alike() {
     let app = TestApp::start().await;
     let expired = token(&app).await;
+    let unknown = format!("ushl_{}", "A".repeat(43));
     app.clock.advance(Duration::from_mins(2));
-    for (name, token) in
-        [("expired", expired.as_str()), ("garbage", "ushl_AAAA"), ("empty", ""), ("long", &"x".repeat(9999))]
-    {
+    for (name, token) in [
+        ("expired", expired.as_str()),
+        ("unknown", &unknown),
+        ("too short", "ushl_AAAA"),
+        ("a homeserver's own", "syl_abcdefghijklmnop_123456"),
+        ("empty", ""),
+        ("long", &"x".repeat(9999)),
+    ] {
         let answer = app.redeem(token).await;
         assert_eq!((answer.status.as_u16(), answer.errcode().as_str()), (403, "M_FORBIDDEN"), "{name}");
     }
