@@ -1,8 +1,9 @@
 //! Everything a request needs, made once at start.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, future::Future, sync::Arc, time::Duration};
 
 use ruma_common::ServerName;
+use tracing::Instrument as _;
 use url::Url;
 use usher_core::{Entropy, ProviderId, SsoProvider, mapping::Reserved, select::Chain};
 use usher_homeserver::{Handoff, Homeserver, InvalidHomeserver};
@@ -41,6 +42,8 @@ pub struct App {
     pub clock: Arc<dyn Clock>,
     /// Where random bytes come from.
     pub entropy: Arc<dyn Entropy>,
+    /// Where use cases run: see [`App::run`].
+    pub runtime: tokio::runtime::Handle,
 }
 
 /// A provider and what the server needs to know about it.
@@ -77,7 +80,9 @@ pub struct Homeservers {
 }
 
 impl App {
-    /// Puts it together. Touches no network: `store` is connected, everything else is asked when it is needed.
+    /// Puts it together, to run on the current runtime. Touches no network: `store` is connected, everything else is
+    /// asked when it is needed.
+    #[must_use]
     pub fn new(
         config: Config,
         providers: Providers,
@@ -88,18 +93,44 @@ impl App {
     ) -> Self {
         let selector = config::build_selector(&config.selection);
         let keyring = KeyRing::new(&config.keys);
-        Self { config, providers, homeservers, selector, store, keyring, pages: Pages::new(), clock, entropy }
+        let runtime = tokio::runtime::Handle::current();
+        let pages = Pages::new();
+        Self { config, providers, homeservers, selector, store, keyring, pages, clock, entropy, runtime }
+    }
+}
+
+impl App {
+    /// Runs a use case on the runtime that ends last, to its end, whatever becomes of the request.
+    ///
+    /// A pooled connection lives on the runtime that opened it. Were that one of actix's workers, a worker that
+    /// stops (at SIGTERM, idle ones at once) would cut the calls of requests that others are still finishing. And
+    /// a client that hangs up must not stop a use case between two steps.
+    pub async fn run<T: Send + 'static>(&self, use_case: impl Future<Output = T> + Send + 'static) -> T {
+        match self.runtime.spawn(use_case.in_current_span()).await {
+            Ok(output) => output,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                // The runtime is shutting down, which it does after the server has ended.
+                Err(_) => std::future::pending().await,
+            },
+        }
     }
 }
 
 impl Providers {
-    /// Has every backend make its providers; what is wrong with a section is noted at its path.
-    pub async fn build(config: &Config, backends: &Backends, problems: &mut Problems) -> Self {
+    /// Has every backend make its providers, for a portal at `portal`; what is wrong with a section is noted at its
+    /// path.
+    pub async fn build(
+        configured: &[ProviderConfig],
+        portal: &Url,
+        backends: &Backends,
+        problems: &mut Problems,
+    ) -> Self {
         let mut providers = Vec::new();
-        for configured in &config.providers {
+        for configured in configured {
             let ProviderConfig { path, descriptor, kind, section, skew } = configured;
             let Some(backend) = backends.get(kind) else { continue };
-            let endpoints = endpoints(&config.public_base_url, kind, &descriptor.id);
+            let endpoints = endpoints(portal, kind, &descriptor.id);
             match backend.build(descriptor.clone(), endpoints, section.clone()).await {
                 Ok(provider) => {
                     providers.push(ConfiguredProvider { kind: kind.clone(), provider, skew: *skew });
@@ -136,11 +167,17 @@ fn endpoints(portal: &Url, kind: &str, id: &ProviderId) -> Url {
 }
 
 impl Homeservers {
-    /// A client for each. `outgoing` is shared by all that trust the system's certificate authorities.
-    pub fn build(config: &Config, outgoing: &Outgoing, problems: &mut Problems) -> Self {
+    /// A client for each. `outgoing` is shared by all that trust the system's certificate authorities, `reserved` are
+    /// the names nobody gets anywhere.
+    pub fn build(
+        configured: &[HomeserverConfig],
+        reserved: &Reserved,
+        outgoing: &Outgoing,
+        problems: &mut Problems,
+    ) -> Self {
         let mut homeservers = Self::default();
-        for (index, configured) in config.homeservers.iter().enumerate() {
-            let path = format!("homeservers[{index}]");
+        for configured in configured {
+            let path = &configured.path;
             let outgoing = match outgoing_for(configured, outgoing) {
                 Ok(outgoing) => outgoing,
                 Err(error) => {
@@ -153,7 +190,7 @@ impl Homeservers {
             let upstream_url = configured.upstream_url.clone();
             match Homeserver::new(configured.server_name.clone(), upstream_url, handoff, outgoing) {
                 Ok(client) => {
-                    let mut reserved = config.mapping.reserved.clone();
+                    let mut reserved = reserved.clone();
                     // A localpart has no `*` or `?`, so as a pattern it stands for itself.
                     if let Err(error) = reserved.add(&service.sender_localpart) {
                         problems.error(

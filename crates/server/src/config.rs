@@ -19,10 +19,12 @@ mod selection;
 
 use std::{net::SocketAddr, path::Path};
 
+use ruma_common::ServerName;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use url::Url;
+use usher_core::mapping::Reserved;
 
 pub use database::DatabaseConfig;
 pub use document::{LoadError, load};
@@ -92,33 +94,76 @@ struct RawConfig {
     log: log::RawLog,
 }
 
-impl Config {
+/// A document as far as it could be understood, so that whoever looks at a part of it can do so though another
+/// part is wrong.
+#[derive(Debug)]
+pub struct Draft {
+    public_base_url: Option<Url>,
+    listen: Vec<SocketAddr>,
+    database: Option<DatabaseConfig>,
+    keys: Vec<KeyConfig>,
+    /// The providers that are sound but for their backends' sections.
+    pub providers: Vec<ProviderConfig>,
+    /// The homeservers that are sound.
+    pub homeservers: Vec<HomeserverConfig>,
+    selection: Vec<SelectorConfig>,
+    mapping: Option<MappingConfig>,
+    login: LoginConfig,
+    log: LogConfig,
+}
+
+impl Draft {
     /// Validates a document. `directory` is where relative paths (`x_file`, SQLite) start: the config file's own.
-    ///
-    /// On success the problems are warnings only.
-    pub fn parse(
-        document: Value,
-        directory: &Path,
-        backends: &Backends,
-    ) -> Result<(Self, Problems), Problems> {
-        let mut problems = Problems::default();
-        let raw: RawConfig = section::read(document, &mut problems);
-        let config = raw.validate(directory, backends, &mut problems);
-        match config {
-            Some(config) if !problems.has_errors() => Ok((config, problems)),
-            _ => Err(problems),
-        }
+    pub fn read(document: Value, directory: &Path, backends: &Backends, problems: &mut Problems) -> Self {
+        let raw: RawConfig = section::read(document, problems);
+        raw.validate(directory, backends, problems)
     }
 
+    /// Where the portal is; if that is what is wrong, a place that is nowhere (RFC 2606), to check the rest with.
+    #[must_use]
+    pub fn portal(&self) -> Url {
+        let nowhere = || Url::parse("https://portal.invalid/").expect("a URL");
+        self.public_base_url.clone().unwrap_or_else(nowhere)
+    }
+
+    /// Localparts nobody gets on any homeserver.
+    #[must_use]
+    pub fn reserved(&self) -> Reserved {
+        self.mapping.as_ref().map(|mapping| mapping.reserved.clone()).unwrap_or_default()
+    }
+
+    /// The config, if `problems` are none that keep Usher from starting.
+    pub fn finish(self, problems: Problems) -> Result<(Config, Problems), Problems> {
+        let config = self.complete().filter(|_| !problems.has_errors());
+        config.map(|config| (config, problems.clone())).ok_or(problems)
+    }
+
+    fn complete(self) -> Option<Config> {
+        Some(Config {
+            public_base_url: self.public_base_url?,
+            listen: self.listen,
+            database: self.database?,
+            keys: self.keys,
+            providers: self.providers,
+            homeservers: self.homeservers,
+            selection: self.selection,
+            mapping: self.mapping?,
+            login: self.login,
+            log: self.log,
+        })
+    }
+}
+
+impl Config {
     /// The configured homeserver of that name.
     #[must_use]
-    pub fn homeserver(&self, server_name: &ruma_common::ServerName) -> Option<&HomeserverConfig> {
+    pub fn homeserver(&self, server_name: &ServerName) -> Option<&HomeserverConfig> {
         self.homeservers.iter().find(|homeserver| homeserver.server_name == *server_name)
     }
 }
 
 impl RawConfig {
-    fn validate(self, directory: &Path, backends: &Backends, problems: &mut Problems) -> Option<Config> {
+    fn validate(self, directory: &Path, backends: &Backends, problems: &mut Problems) -> Draft {
         let public_base_url = public_base_url(self.public_base_url.as_deref(), problems);
         let listen = listen(self.listen, problems);
         let database = self.database.validate(directory, problems);
@@ -132,18 +177,18 @@ impl RawConfig {
         let mapping = self.mapping.validate(problems);
         let login = self.login.validate(problems);
         let log = self.log.validate(problems);
-        Some(Config {
-            public_base_url: public_base_url?,
+        Draft {
+            public_base_url,
             listen,
-            database: database?,
+            database,
             keys,
             providers,
             homeservers,
             selection,
-            mapping: mapping?,
+            mapping,
             login,
             log,
-        })
+        }
     }
 }
 

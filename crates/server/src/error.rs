@@ -7,6 +7,7 @@
 use std::{error::Error, fmt::Write as _};
 
 use actix_web::http::StatusCode;
+use ruma_common::ServerName;
 use usher_core::{ProviderError, Refusal, SelectError};
 use usher_homeserver::{CallError, HandoffError, RegisterError};
 use usher_store::StoreError;
@@ -82,7 +83,9 @@ impl From<&FinishError> for PageProblem {
     fn from(error: &FinishError) -> Self {
         let (loudness, problem) = match error {
             FinishError::Provider(cause) => return provider(cause, error),
-            FinishError::Establish(cause) => return establish(cause, error),
+            FinishError::Establish { homeserver, error: cause } => {
+                return establish(cause, homeserver, error);
+            }
             FinishError::Store(cause) => return store(cause, error),
             FinishError::UnknownAttempt => {
                 (Loudness::Info, Self::new(StatusCode::BAD_REQUEST, "unknown-attempt"))
@@ -148,7 +151,7 @@ fn provider(cause: &ProviderError, error: &dyn Error) -> PageProblem {
     problem
 }
 
-fn establish(cause: &EstablishError, error: &FinishError) -> PageProblem {
+fn establish(cause: &EstablishError, homeserver: &ServerName, error: &FinishError) -> PageProblem {
     let (loudness, problem) = match cause {
         EstablishError::Store(cause) => return store(cause, error),
         EstablishError::Mapping(_) | EstablishError::DisplayName(_) => {
@@ -160,14 +163,16 @@ fn establish(cause: &EstablishError, error: &FinishError) -> PageProblem {
         EstablishError::Removed(user) => {
             (Loudness::Warn, PageProblem::new(StatusCode::FORBIDDEN, "removed").about(user.as_str()))
         }
-        EstablishError::NotServed => {
-            (Loudness::Error, PageProblem::new(StatusCode::FORBIDDEN, "homeserver-gone"))
-        }
+        EstablishError::NotServed => (
+            Loudness::Error,
+            PageProblem::new(StatusCode::FORBIDDEN, "homeserver-gone").about(homeserver.as_str()),
+        ),
         EstablishError::Homeserver(cause) | EstablishError::Register(RegisterError::Call(cause)) => {
-            (Loudness::Error, call(cause))
+            (Loudness::Error, call(cause).about(homeserver.as_str()))
         }
         EstablishError::Register(RegisterError::Exclusive(_) | RegisterError::InvalidUsername(_)) => {
-            (Loudness::Error, PageProblem::new(StatusCode::BAD_GATEWAY, "homeserver-refuses"))
+            let problem = PageProblem::new(StatusCode::BAD_GATEWAY, "homeserver-refuses");
+            (Loudness::Error, problem.about(homeserver.as_str()))
         }
         EstablishError::Contended => {
             (Loudness::Warn, PageProblem::retry(StatusCode::SERVICE_UNAVAILABLE, "database"))

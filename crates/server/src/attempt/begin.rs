@@ -60,7 +60,8 @@ pub async fn begin(
     let ctx = Ctx { now, entropy: &*app.entropy };
     let challenge = configured.provider.begin(&ctx, &attempt.demand()).await?;
     let (step, cookies) = remember(app, &mut attempt, challenge, jar)?;
-    tracing::info!(attempt.id = %attempt.handle, "attempt begun");
+    // Not an outcome, and anybody can begin as many as they like.
+    tracing::debug!(attempt.id = %attempt.handle, "attempt begun");
     Ok(Begun { step, cookies })
 }
 

@@ -83,8 +83,14 @@ pub enum FinishError {
     #[error("the homeserver could not be selected")]
     Select(#[from] SelectError),
     /// The person has no account on their homeserver, and it could not be made.
-    #[error("the account could not be established")]
-    Establish(#[from] EstablishError),
+    #[error("the account on {homeserver} could not be established")]
+    Establish {
+        /// Where it belongs.
+        homeserver: OwnedServerName,
+        /// Why not.
+        #[source]
+        error: EstablishError,
+    },
     /// The database.
     #[error("the database did not answer")]
     Store(#[from] StoreError),
@@ -160,7 +166,9 @@ async fn conclude(
     accept(&attempt.purpose, attempt.freshness, &identity, None, configured.skew, app.clock.now())?;
     let person = usher_store::people::find(&app.store, &PersonKey::from(&identity)).await?;
     let homeserver = select(app, &attempt.purpose, &identity, &person).await?;
-    let user = establish(app, &identity, &homeserver, &person).await?;
+    let user = establish(app, &identity, &homeserver, &person)
+        .await
+        .map_err(|error| FinishError::Establish { homeserver, error })?;
     tracing::Span::current().record("user.mxid", user.as_str());
     hand_over(app, attempt, &identity, user, spend, jar).await
 }

@@ -12,7 +12,7 @@ use usher_store::Store;
 
 use crate::{
     app::{Homeservers, Providers},
-    config::{self, Config, Problems},
+    config::{self, Config, Draft, Problems},
     registry::Backends,
 };
 
@@ -67,13 +67,12 @@ impl ConfigFile {
         let document = config::load(&self.path, self.environment.iter().cloned())?;
         let invalid = |problems| Invalid { path: self.path.clone(), problems };
         let directory = self.directory()?;
-        let (config, mut problems) = Config::parse(document, &directory, &backends).map_err(invalid)?;
-        let providers = Providers::build(&config, &backends, &mut problems).await;
-        let homeservers = Homeservers::build(&config, &outgoing, &mut problems);
-        if problems.has_errors() {
-            return Err(invalid(problems).into());
-        }
-        Ok(Checked { config, providers, homeservers, warnings: problems })
+        let mut problems = Problems::default();
+        let draft = Draft::read(document, &directory, &backends, &mut problems);
+        let providers = Providers::build(&draft.providers, &draft.portal(), &backends, &mut problems).await;
+        let homeservers = Homeservers::build(&draft.homeservers, &draft.reserved(), &outgoing, &mut problems);
+        let (config, warnings) = draft.finish(problems).map_err(invalid)?;
+        Ok(Checked { config, providers, homeservers, warnings })
     }
 
     /// Where relative paths in the file start.

@@ -14,6 +14,8 @@ use super::{Problems, fields::Fields as _};
 /// One homeserver.
 #[derive(Clone, Debug)]
 pub struct HomeserverConfig {
+    /// Its place in the file, such as `homeservers[0]`.
+    pub path: String,
     /// Its identity, such as `eng.ac.cdl`.
     pub server_name: OwnedServerName,
     /// What people call it.
@@ -189,6 +191,7 @@ impl RawHomeserver {
         }
         let server_name = server_name?;
         Some(HomeserverConfig {
+            path: path.to_owned(),
             name: self.name.unwrap_or_else(|| server_name.to_string()),
             server_name,
             base_url: base_url?.as_str().trim_end_matches('/').to_owned(),

@@ -6,6 +6,9 @@ use tracing_subscriber::EnvFilter;
 
 use super::Problems;
 
+/// What the web server says of its threads is of no use to an operator.
+const DEFAULT_FILTER: &str = "info,actix_server=warn";
+
 /// What is logged, and how.
 #[derive(Clone, Debug)]
 pub struct LogConfig {
@@ -31,13 +34,14 @@ pub enum LogFormat {
 pub(super) struct RawLog {
     /// `text` or `json`. Default: `text`.
     format: LogFormat,
-    /// Which events, such as `info` or `usher_server=debug,info`. Default: `info`.
+    /// Which events, such as `info` or `usher_server=debug,info`. Default: `info`, and of the
+    /// libraries only what is wrong.
     filter: Option<String>,
 }
 
 impl RawLog {
     pub(super) fn validate(self, problems: &mut Problems) -> LogConfig {
-        let filter = self.filter.unwrap_or_else(|| "info".to_owned());
+        let filter = self.filter.unwrap_or_else(|| DEFAULT_FILTER.to_owned());
         if let Err(error) = EnvFilter::try_new(&filter) {
             problems.error("log.filter", format!("is not a filter ({error}); give a level such as info"));
         }

@@ -27,9 +27,14 @@ fn good() -> Value {
     })
 }
 
+fn parse(document: Value, directory: &str) -> Result<(Config, Problems), Problems> {
+    let mut problems = Problems::default();
+    let draft = Draft::read(document, Path::new(directory), &backends(), &mut problems);
+    draft.finish(problems)
+}
+
 fn problems(document: Value) -> Vec<String> {
-    let directory = Path::new("/nowhere");
-    let problems = match Config::parse(document, directory, &backends()) {
+    let problems = match parse(document, "/nowhere") {
         Ok((_, warnings)) => warnings,
         Err(problems) => problems,
     };
@@ -38,7 +43,7 @@ fn problems(document: Value) -> Vec<String> {
 
 #[test]
 fn a_small_config_is_enough() {
-    let (config, warnings) = Config::parse(good(), Path::new("/etc/usher"), &backends()).expect("valid");
+    let (config, warnings) = parse(good(), "/etc/usher").expect("valid");
     assert_eq!(warnings, Problems::default());
     assert_eq!(config.listen, ["127.0.0.1:8080".parse().expect("an address")]);
     assert_eq!(config.homeservers[0].base_url, "https://matrix.eng.ac.cdl", "clients append /_matrix");
@@ -323,7 +328,7 @@ fn ids_that_stand_twice_are_refused() {
 fn what_is_doubtful_is_a_warning() {
     let mut document = good();
     document["public_base_url"] = json!("http://matrix.ac.cdl");
-    let (_, warnings) = Config::parse(document, Path::new("/"), &backends()).expect("valid all the same");
+    let (_, warnings) = parse(document, "/").expect("valid all the same");
     assert!(warnings.to_string().starts_with("warning: public_base_url: is plain http"), "{warnings}");
 }
 

@@ -19,7 +19,11 @@ pub(super) async fn post(app: web::Data<App>, request: HttpRequest, payload: web
     let Some(form) = form(payload).await else {
         return problem_page(&app, &request, &PageProblem::new(StatusCode::BAD_REQUEST, "form"), None);
     };
-    match attempt::confirm(&app, &form.provider, &form.handle, &form.csrf, &http::jar(&request)).await {
+    let (owned, jar) = (app.clone().into_inner(), http::jar(&request));
+    let confirmed = app
+        .run(async move { attempt::confirm(&owned, &form.provider, &form.handle, &form.csrf, &jar).await })
+        .await;
+    match confirmed {
         Ok(confirmed) => redirect(StatusCode::SEE_OTHER, &confirmed.location, &confirmed.cookies),
         Err(error) => problem_page(&app, &request, &PageProblem::from(&error), None),
     }

@@ -6,7 +6,8 @@ use serde_json::json;
 use crate::{app::App, error, http};
 
 pub(super) async fn get(app: web::Data<App>) -> HttpResponse {
-    match app.store.ping().await {
+    let store = app.store.clone();
+    match app.run(async move { store.ping().await }).await {
         Ok(()) => http::json(StatusCode::OK, &json!({ "status": "ok" })),
         Err(cause) => {
             tracing::warn!(cause = error::chain(&cause), "the database does not answer");

@@ -1,7 +1,9 @@
 //! `POST /_matrix/client/v3/login` with `m.login.token`, answered with `well_known` (MSC1730).
 //! <https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3login>
 
-use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
+use std::sync::Arc;
+
+use actix_web::{HttpResponse, http::StatusCode, web};
 use secrecy::ExposeSecret as _;
 use serde_json::{Map, Value, json};
 
@@ -17,14 +19,14 @@ const MAX_DEVICE_ID_CHARACTERS: usize = 512;
 /// Well over any login token of ours.
 const MAX_TOKEN_BYTES: usize = 1024;
 
-pub(super) async fn post(app: web::Data<App>, _request: HttpRequest, payload: web::Payload) -> HttpResponse {
+pub(super) async fn post(app: web::Data<App>, payload: web::Payload) -> HttpResponse {
     match answer(&app, payload).await {
         Ok(body) => http::json(StatusCode::OK, &body),
         Err(error) => error.response(),
     }
 }
 
-async fn answer(app: &App, payload: web::Payload) -> Result<Value, MatrixError> {
+async fn answer(app: &Arc<App>, payload: web::Payload) -> Result<Value, MatrixError> {
     let body = read_body(payload, MAX_BODY_BYTES).await.map_err(|error| match error {
         BodyError::TooLarge => MatrixError::new(
             StatusCode::PAYLOAD_TOO_LARGE,
@@ -34,8 +36,9 @@ async fn answer(app: &App, payload: web::Payload) -> Result<Value, MatrixError> 
         BodyError::Incomplete => bad_request("M_NOT_JSON", "The request did not come whole"),
     })?;
     let login = parse(&body)?;
-    let logged_in = redeem(app, &login).await.map_err(|error| MatrixError::from(&error))?;
-    Ok(body_of(app, &logged_in))
+    let owned = Arc::clone(app);
+    let logged_in = app.run(async move { redeem(&owned, &login).await }).await;
+    Ok(body_of(app, &logged_in.map_err(|error| MatrixError::from(&error))?))
 }
 
 fn bad_request(errcode: &'static str, sentence: impl Into<String>) -> MatrixError {

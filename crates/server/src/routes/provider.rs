@@ -1,6 +1,8 @@
 //! `/_usher/{kind}/{provider}/…`: the paths that operators register at their provider. What a path is about,
 //! the provider says.
 
+use std::sync::Arc;
+
 use actix_web::{
     HttpRequest, HttpResponse,
     http::{Method, StatusCode, header},
@@ -39,8 +41,8 @@ pub(super) async fn any(app: web::Data<App>, request: HttpRequest, payload: web:
     };
     let callback = Callback::new(method, tail, request.query_string(), &form);
     match endpoint {
-        Endpoint::Answer => answer(&app, &request, configured, &callback).await,
-        Endpoint::Document => document(&app, configured, &callback.tail).await,
+        Endpoint::Answer => answer(&app, &request, configured, callback).await,
+        Endpoint::Document => document(&app, configured, callback.tail).await,
         // No backend of this build takes logout notices; `endpoint` says so by never naming them.
         Endpoint::Logout => not_found(),
     }
@@ -71,13 +73,17 @@ async fn form(method: provider::Method, payload: web::Payload) -> Result<String,
 }
 
 async fn answer(
-    app: &App,
+    app: &Arc<App>,
     request: &HttpRequest,
     configured: &ConfiguredProvider,
-    callback: &Callback,
+    callback: Callback,
 ) -> HttpResponse {
     let provider = &configured.provider.descriptor().id;
-    match attempt::finish(app, provider, callback, &http::jar(request)).await {
+    let finished = {
+        let (app, provider, jar) = (Arc::clone(app), provider.clone(), http::jar(request));
+        async move { attempt::finish(&app, &provider, &callback, &jar).await }
+    };
+    match app.run(finished).await {
         Ok(Finished::ToClient { location, cookies }) => redirect(StatusCode::FOUND, &location, &cookies),
         Ok(Finished::Continue { step, cookies }) => http::step(app, request, &step, &cookies),
         Ok(Finished::Confirm { attempt, csrf, client, user, cookies }) => {
@@ -111,9 +117,15 @@ fn again(attempt: &Attempt) -> Option<String> {
     }
 }
 
-async fn document(app: &App, configured: &ConfiguredProvider, tail: &str) -> HttpResponse {
-    let ctx = Ctx { now: app.clock.now(), entropy: &*app.entropy };
-    match configured.provider.document(&ctx, tail).await {
+async fn document(app: &Arc<App>, configured: &ConfiguredProvider, tail: String) -> HttpResponse {
+    let document = {
+        let (app, provider) = (Arc::clone(app), Arc::clone(&configured.provider));
+        async move {
+            let ctx = Ctx { now: app.clock.now(), entropy: &*app.entropy };
+            provider.document(&ctx, &tail).await
+        }
+    };
+    match app.run(document).await {
         Ok(document) => HttpResponse::Ok().content_type(document.content_type).body(document.body),
         Err(error) => {
             tracing::error!(cause = crate::error::chain(&error), "a document could not be made");

@@ -40,8 +40,12 @@ pub(super) async fn get(app: web::Data<App>, request: HttpRequest) -> HttpRespon
             None,
         );
     };
-    match attempt::begin(&app, &provider, &client, hints(request.query_string()), &http::jar(&request)).await
-    {
+    let (owned, jar, hints) = (app.clone().into_inner(), http::jar(&request), hints(request.query_string()));
+    let begun = {
+        let (provider, client) = (provider.clone(), client.clone());
+        app.run(async move { attempt::begin(&owned, &provider, &client, hints, &jar).await }).await
+    };
+    match begun {
         Ok(begun) => http::step(&app, &request, &begun.step, &begun.cookies),
         Err(error) => {
             let again = location(&provider, &client);

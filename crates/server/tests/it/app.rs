@@ -27,7 +27,7 @@ use usher_lab::{
 use usher_server::{
     app::{App, Homeservers, Providers},
     clock::Clock,
-    config::{Config, Problems},
+    config::{Draft, Problems},
     registry::Backends,
     serve,
 };
@@ -66,7 +66,7 @@ pub(crate) struct TestApp {
     client: Client,
     base: Url,
     server: actix_web::dev::ServerHandle,
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
 impl Drop for TestApp {
@@ -107,7 +107,7 @@ impl TestApp {
             client: loopback_client(Duration::from_secs(30)).expect("a client"),
             base: Url::parse(&format!("http://portal.localhost:{port}/")).expect("a URL"),
             server: handle,
-            _directory: directory,
+            directory: directory,
         }
     }
 
@@ -153,7 +153,7 @@ impl TestApp {
 
     /// How many rows a table has, so that a test can say that nothing was written.
     pub(crate) async fn rows(&self, table: &str) -> i64 {
-        let url = format!("sqlite:{}", self._directory.path().join("usher.db").display());
+        let url = format!("sqlite:{}", self.directory.path().join("usher.db").display());
         let mut connection =
             <sqlx::SqliteConnection as sqlx::Connection>::connect(&url).await.expect("the database opens");
         sqlx::query_scalar(sqlx::AssertSqlSafe(format!("SELECT COUNT(*) FROM {table}")))
@@ -213,12 +213,11 @@ fn config(port: u16, cas: &Url, eng: &ScriptedHomeserver, hist: &ScriptedHomeser
 async fn build(document: Value, directory: &Path, clock: Arc<TestClock>) -> App {
     let outgoing = Outgoing::new(None, Duration::from_secs(5), 1 << 20).expect("a client");
     let backends = Backends::compiled_in(&outgoing);
-    let (config, _) =
-        Config::parse(document, directory, &backends).unwrap_or_else(|problems| panic!("{problems}"));
     let mut problems = Problems::default();
-    let providers = Providers::build(&config, &backends, &mut problems).await;
-    let homeservers = Homeservers::build(&config, &outgoing, &mut problems);
-    assert!(!problems.has_errors(), "{problems}");
+    let draft = Draft::read(document, directory, &backends, &mut problems);
+    let providers = Providers::build(&draft.providers, &draft.portal(), &backends, &mut problems).await;
+    let homeservers = Homeservers::build(&draft.homeservers, &draft.reserved(), &outgoing, &mut problems);
+    let (config, _) = draft.finish(problems).unwrap_or_else(|problems| panic!("{problems}"));
     let store = Store::connect(&Options::new(config.database.url.clone())).await.expect("a database");
     store.migrate().await.expect("migrated");
     App::new(config, providers, homeservers, store, clock, Arc::new(SeededEntropy::new(7)))

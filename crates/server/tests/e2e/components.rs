@@ -1,0 +1,208 @@
+//! What the tests of this binary share: a runtime that outlives each of them, the real components, and a place for
+//! all their files that is gone when this process is, however it ends.
+
+use std::{
+    fs::Permissions,
+    future::Future,
+    os::unix::{fs::PermissionsExt as _, process::CommandExt as _},
+    path::Path,
+    process::{Child, Command, Stdio},
+    sync::LazyLock,
+    time::Duration,
+};
+
+use anyhow::{Context as _, ensure};
+use reqwest::Method;
+use serde_json::{Value, json};
+use tokio::{runtime::Runtime, sync::OnceCell};
+use usher_lab::{
+    real::{
+        Progress,
+        cas_server::{CasServer, CasServerOptions},
+        install::{self, Component},
+        postgres::Postgres,
+        synapse::{Synapse, SynapseOptions},
+    },
+    usher::Usher,
+};
+
+use crate::{config, world::BINARY};
+
+/// Much longer than the slowest test on a busy machine: a test that hangs fails and says so.
+const TEST_DEADLINE: Duration = Duration::from_mins(5);
+/// Between two looks at something that is going to happen.
+const POLL: Duration = Duration::from_millis(10);
+/// How long something that is going to happen may take.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Components talk over connections that belong to a runtime, so there is one for all tests, and it never ends.
+static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
+    keep_files_together().expect("a temporary directory, and a shell that clears it away");
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime")
+});
+
+/// Runs a test.
+pub(crate) fn run(test: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    RUNTIME.block_on(async { tokio::time::timeout(TEST_DEADLINE, test).await })?
+}
+
+/// Looks until `look` finds what it looks for.
+pub(crate) async fn eventually<T>(
+    what: &str,
+    mut look: impl AsyncFnMut() -> anyhow::Result<Option<T>>,
+) -> anyhow::Result<T> {
+    let looking = async {
+        loop {
+            if let Some(found) = look().await? {
+                return Ok(found);
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, looking).await.with_context(|| format!("this did not happen: {what}"))?
+}
+
+/// The real components. Their processes end with this one; statics are not dropped.
+#[derive(Debug)]
+pub(crate) struct Components {
+    /// `eng.localhost`
+    pub(crate) eng: Synapse,
+    /// `hist.localhost`
+    pub(crate) hist: Synapse,
+    /// Six people in three departments.
+    pub(crate) cas: CasServer,
+    /// What Usher and each of the two know of each other.
+    pub(crate) tokens: [config::Tokens; 2],
+}
+
+/// An administrator of a Synapse.
+pub(crate) struct Operator<'a> {
+    synapse: &'a Synapse,
+    access_token: String,
+}
+
+/// Starts them, if no other test has. Where one cannot be started, every test that needs it fails and says why.
+pub(crate) async fn components() -> anyhow::Result<&'static Components> {
+    static COMPONENTS: OnceCell<Components> = OnceCell::const_new();
+    COMPONENTS.get_or_try_init(Components::start).await
+}
+
+/// The cluster in which every test has a database of its own.
+pub(crate) async fn postgres() -> anyhow::Result<&'static Postgres> {
+    static POSTGRES: OnceCell<Postgres> = OnceCell::const_new();
+    let start = || async {
+        install::ensure(&[Component::Postgres], &Progress::printing()).await?;
+        Postgres::start().await
+    };
+    POSTGRES.get_or_try_init(start).await
+}
+
+impl Components {
+    async fn start() -> anyhow::Result<Self> {
+        install::ensure(&[Component::Synapse, Component::CasServer], &Progress::printing()).await?;
+        let tokens = [config::Tokens::generate()?, config::Tokens::generate()?];
+        let [eng, hist] =
+            [synapse_options("eng.localhost", &tokens[0])?, synapse_options("hist.localhost", &tokens[1])?];
+        let progress = Progress::printing();
+        let (eng, hist, cas) = tokio::try_join!(
+            Synapse::start(eng, &progress),
+            Synapse::start(hist, &progress),
+            CasServer::start(CasServerOptions::default(), &progress),
+        )?;
+        Ok(Self { eng, hist, cas, tokens })
+    }
+
+    /// One more `eng.localhost`, with nobody on it, for a test that stops it.
+    pub(crate) async fn another_eng(&self) -> anyhow::Result<Synapse> {
+        Synapse::start(synapse_options("eng.localhost", &self.tokens[0])?, &Progress::printing()).await
+    }
+
+    /// Whether somebody of that name is, or was, on `synapse`; asked as Usher would.
+    pub(crate) async fn has_user(&self, synapse: &Synapse, user: &str) -> anyhow::Result<bool> {
+        let tokens = if synapse.server_name() == "eng.localhost" { &self.tokens[0] } else { &self.tokens[1] };
+        let path = format!("_matrix/client/v3/account/whoami?user_id={user}");
+        let (status, body) = synapse.call(Method::GET, &path, Some(&tokens.as_token), None).await?;
+        match status.as_u16() {
+            200 => Ok(true),
+            403 => Ok(false),
+            _ => anyhow::bail!("whoami as {user}: {status} {body}"),
+        }
+    }
+}
+
+/// The registration file is the one that the real command writes.
+fn synapse_options(server_name: &str, tokens: &config::Tokens) -> anyhow::Result<SynapseOptions> {
+    let directory = tempfile::tempdir()?;
+    let homeserver = config::homeserver(server_name, "http://127.0.0.1:9/", "http://127.0.0.1:9/", tokens);
+    let config = config::Portal { homeservers: vec![homeserver], ..config::Portal::default() };
+    std::fs::write(directory.path().join("usher.yaml"), config.to_yaml().to_string())?;
+    let written = Usher::run(Path::new(BINARY), directory.path(), &["registration", server_name])?;
+    ensure!(written.status.success(), "usher registration: {}", String::from_utf8_lossy(&written.stderr));
+    Ok(SynapseOptions {
+        server_name: server_name.to_owned(),
+        application_services: vec![String::from_utf8(written.stdout)?],
+        password_login: true,
+        ..SynapseOptions::default()
+    })
+}
+
+impl<'a> Operator<'a> {
+    /// Makes an administrator called `localpart` and logs them in.
+    pub(crate) async fn of(synapse: &'a Synapse, localpart: &str) -> anyhow::Result<Self> {
+        const PASSWORD: &str = "a password that is long";
+        synapse.register_admin(localpart, PASSWORD).await?;
+        let (status, body) = synapse.log_in_with_password(localpart, PASSWORD).await?;
+        let access_token = body["access_token"].as_str();
+        let access_token = access_token.with_context(|| format!("{localpart} cannot log in: {status}"))?;
+        Ok(Self { synapse, access_token: access_token.to_owned() })
+    }
+
+    /// `POST /_synapse/admin/v1/deactivate/{user}`
+    pub(crate) async fn deactivate(&self, user: &str) -> anyhow::Result<()> {
+        let path = format!("_synapse/admin/v1/deactivate/{user}");
+        self.call(Method::POST, &path, Some(&json!({ "erase": false }))).await?;
+        Ok(())
+    }
+
+    /// `PUT /_synapse/admin/v2/users/{user}`
+    pub(crate) async fn lock(&self, user: &str) -> anyhow::Result<()> {
+        let path = format!("_synapse/admin/v2/users/{user}");
+        self.call(Method::PUT, &path, Some(&json!({ "locked": true }))).await?;
+        Ok(())
+    }
+
+    /// `GET /_synapse/admin/v2/users/{user}/devices`: their ids.
+    pub(crate) async fn devices(&self, user: &str) -> anyhow::Result<Vec<String>> {
+        let path = format!("_synapse/admin/v2/users/{user}/devices");
+        let answer = self.call(Method::GET, &path, None).await?;
+        let devices = answer["devices"].as_array().into_iter().flatten();
+        Ok(devices.filter_map(|device| device["device_id"].as_str().map(str::to_owned)).collect())
+    }
+
+    async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> anyhow::Result<Value> {
+        let (status, answer) = self.synapse.call(method, path, Some(&self.access_token), body).await?;
+        ensure!(status.is_success(), "{path}: {status} {answer}");
+        Ok(answer)
+    }
+}
+
+/// Puts every temporary file of this process below one directory, and has a shell wait for the end of this process
+/// to remove it: statics are not dropped, and a pipe is closed however its holder ends.
+fn keep_files_together() -> anyhow::Result<()> {
+    static CLEANER: std::sync::OnceLock<Child> = std::sync::OnceLock::new();
+    const SCRIPT: &str =
+        r#"read -r _; for _ in 1 2 3 4 5 6 7 8 9 10; do rm -rf "$1" 2>/dev/null && exit; sleep 0.5; done"#;
+    // Postgres runs as somebody else and must be able to pass through.
+    let root = tempfile::Builder::new()
+        .prefix("usher-e2e-")
+        .permissions(Permissions::from_mode(0o755))
+        .tempdir()?
+        .keep();
+    let mut cleaner = Command::new("sh");
+    cleaner.args(["-c", SCRIPT, "sh"]).arg(&root).stdin(Stdio::piped());
+    // A group of its own: Ctrl-C ends the tests, and the cleaner after them.
+    let cleaner = cleaner.process_group(0).spawn().context("sh cannot be run")?;
+    ensure!(CLEANER.set(cleaner).is_ok(), "there is one cleaner");
+    tempfile::env::override_temp_dir(&root)
+        .map_err(|taken| anyhow::anyhow!("files are at {}", taken.display()))
+}

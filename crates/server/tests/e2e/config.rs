@@ -1,0 +1,114 @@
+//! Usher's config, as the tests write it.
+
+use std::path::Path;
+
+use anyhow::ensure;
+use serde_json::{Value, json};
+use usher_lab::usher::Usher;
+
+use crate::world::BINARY;
+
+/// Nobody listens there: the browser hands addresses below it over, as to an app.
+pub(crate) const APP: &str = "http://app.localhost:9/";
+
+/// What Usher and one homeserver know of each other.
+#[derive(Clone)]
+pub(crate) struct Tokens {
+    /// What Usher shows the homeserver.
+    pub(crate) as_token: String,
+    /// The other direction.
+    pub(crate) hs_token: String,
+}
+
+/// Everything that differs from test to test.
+#[derive(Clone, Debug)]
+pub(crate) struct Portal {
+    /// `public_base_url`
+    pub(crate) public_base_url: String,
+    /// `listen[0]`
+    pub(crate) listen: String,
+    /// `database.url`
+    pub(crate) database_url: String,
+    /// `providers[0].cas.base_url`
+    pub(crate) cas_base_url: String,
+    /// The entries of `homeservers`; the departments `engineering` and `history` belong to the first and the second.
+    pub(crate) homeservers: Vec<Value>,
+    /// `mapping.localpart`
+    pub(crate) localpart: String,
+    /// `log.filter`
+    pub(crate) log_filter: String,
+}
+
+impl Tokens {
+    /// Two secrets, made by the real command.
+    pub(crate) fn generate() -> anyhow::Result<Self> {
+        Ok(Self { as_token: secret()?, hs_token: secret()? })
+    }
+}
+
+impl std::fmt::Debug for Tokens {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tokens").finish_non_exhaustive()
+    }
+}
+
+/// What `usher secret` prints.
+fn secret() -> anyhow::Result<String> {
+    let printed = Usher::run(Path::new(BINARY), Path::new("/"), &["secret"])?;
+    ensure!(printed.status.success(), "usher secret: {}", String::from_utf8_lossy(&printed.stderr));
+    Ok(String::from_utf8(printed.stdout)?.trim().to_owned())
+}
+
+/// One entry of `homeservers`.
+pub(crate) fn homeserver(server_name: &str, base_url: &str, upstream_url: &str, tokens: &Tokens) -> Value {
+    json!({
+        "server_name": server_name,
+        "base_url": base_url,
+        "upstream_url": upstream_url,
+        "handoff": {
+            "application_service": { "as_token": tokens.as_token, "hs_token": tokens.hs_token },
+        },
+        "new_account": { "display_name": "{{ attributes.displayName }}" },
+    })
+}
+
+impl Default for Portal {
+    /// Whatever a command needs that starts nothing.
+    fn default() -> Self {
+        Self {
+            public_base_url: "http://portal.localhost:8/".to_owned(),
+            listen: "127.0.0.1:8".to_owned(),
+            database_url: "sqlite:usher.db".to_owned(),
+            cas_base_url: "http://127.0.0.1:9/cas".to_owned(),
+            homeservers: Vec::new(),
+            localpart: "{{ subject }}".to_owned(),
+            log_filter: "info".to_owned(),
+        }
+    }
+}
+
+impl Portal {
+    /// The file's content (JSON is YAML).
+    pub(crate) fn to_yaml(&self) -> Value {
+        let rows = ["engineering", "history"].iter().zip(&self.homeservers).map(|(department, homeserver)| {
+            json!({ "value": department, "homeserver": homeserver["server_name"] })
+        });
+        json!({
+            "public_base_url": self.public_base_url,
+            "listen": [self.listen],
+            "database": { "url": self.database_url },
+            "keys": [{ "id": "first", "secret": "0123456789abcdef".repeat(4) }],
+            "providers": [
+                { "id": "corp", "name": "Canadialand", "cas": { "base_url": self.cas_base_url } },
+            ],
+            "homeservers": self.homeservers,
+            "selection": [
+                { "sticky": {} },
+                { "attribute": { "name": "department", "rows": rows.collect::<Vec<_>>() } },
+            ],
+            "mapping": { "localpart": self.localpart },
+            "login": { "trusted_clients": [APP] },
+            "log": { "filter": self.log_filter },
+        })
+    }
+}

@@ -1,0 +1,137 @@
+//! Usher's database as a test sees it: its rows, and locks that stop Usher between two statements.
+
+use std::path::Path;
+
+use anyhow::Context as _;
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, SqliteConnection, sqlite::SqliteConnectOptions};
+
+use crate::components::{eventually, postgres};
+
+/// Which database Usher runs on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Sqlite,
+    Postgres,
+}
+
+impl Kind {
+    pub(crate) const BOTH: [Self; 2] = [Self::Sqlite, Self::Postgres];
+}
+
+/// A database that one test owns; empty until Usher starts.
+#[derive(Clone, Debug)]
+pub(crate) struct Database {
+    url: String,
+}
+
+/// Writes to a table wait as long as this lives; reads go on.
+pub(crate) struct Blocked {
+    connection: PgConnection,
+    table: &'static str,
+}
+
+impl Database {
+    /// `name` is not used twice; a file lies in `directory`.
+    pub(crate) async fn create(kind: Kind, name: &str, directory: &Path) -> anyhow::Result<Self> {
+        let url = match kind {
+            Kind::Sqlite => format!("sqlite:{}", directory.join("usher.db").display()),
+            Kind::Postgres => postgres().await?.create_database(name).await?.into(),
+        };
+        Ok(Self { url })
+    }
+
+    /// For `database.url`.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The first column of every row, in order.
+    pub(crate) async fn column(&self, sql: &'static str) -> anyhow::Result<Vec<String>> {
+        let mut column: Vec<String> = if let Some(path) = self.url.strip_prefix("sqlite:") {
+            let options = SqliteConnectOptions::new().filename(path).read_only(true);
+            let mut connection = SqliteConnection::connect_with(&options).await?;
+            sqlx::query_scalar(sql).fetch_all(&mut connection).await?
+        } else {
+            let mut connection = self.connect_to_postgres().await?;
+            sqlx::query_scalar(sql).fetch_all(&mut connection).await?
+        };
+        // Here and not in SQL, where the order would depend on the database's collation.
+        column.sort();
+        Ok(column)
+    }
+
+    /// `@alice:eng.localhost active`
+    pub(crate) async fn accounts(&self) -> anyhow::Result<Vec<String>> {
+        self.column("SELECT mxid || ' ' || state FROM accounts").await
+    }
+
+    /// `alice @alice:eng.localhost`
+    pub(crate) async fn links(&self) -> anyhow::Result<Vec<String>> {
+        self.column("SELECT subject || ' ' || mxid FROM links").await
+    }
+
+    /// The states of all login tokens.
+    pub(crate) async fn login_tokens(&self) -> anyhow::Result<Vec<String>> {
+        self.column("SELECT state FROM login_tokens").await
+    }
+
+    /// `alice @alice:eng.localhost PHONE`
+    pub(crate) async fn sessions(&self) -> anyhow::Result<Vec<String>> {
+        self.column("SELECT subject || ' ' || mxid || ' ' || device_id FROM sessions").await
+    }
+
+    /// Every byte on disk: the file and its log. Nothing on Postgres.
+    pub(crate) fn files(&self) -> anyhow::Result<Vec<String>> {
+        let Some(path) = self.url.strip_prefix("sqlite:") else { return Ok(Vec::new()) };
+        let read = |path: String| anyhow::Ok(String::from_utf8_lossy(&std::fs::read(path)?).into_owned());
+        [path.to_owned(), format!("{path}-wal")].into_iter().map(read).collect()
+    }
+
+    /// Has every write to `table` wait from now on. Postgres only.
+    pub(crate) async fn block_writes(&self, table: &'static str) -> anyhow::Result<Blocked> {
+        let mut connection = self.connect_to_postgres().await?;
+        sqlx::raw_sql("BEGIN").execute(&mut connection).await?;
+        let lock = format!("LOCK TABLE {table} IN EXCLUSIVE MODE");
+        sqlx::raw_sql(AssertSqlSafe(lock)).execute(&mut connection).await?;
+        Ok(Blocked { connection, table })
+    }
+
+    /// Waits until nobody but this test is connected: what a killed process had asked of Postgres is done or undone.
+    pub(crate) async fn settled(&self) -> anyhow::Result<()> {
+        if self.url.starts_with("sqlite:") {
+            return Ok(());
+        }
+        let mut connection = self.connect_to_postgres().await?;
+        let others = "SELECT count(*) FROM pg_stat_activity
+             WHERE datname = current_database() AND pid <> pg_backend_pid()";
+        eventually("the killed process is gone from Postgres", async || {
+            let left: i64 = sqlx::query_scalar(others).fetch_one(&mut connection).await?;
+            Ok((left == 0).then_some(()))
+        })
+        .await
+    }
+
+    async fn connect_to_postgres(&self) -> anyhow::Result<PgConnection> {
+        PgConnection::connect(&self.url).await.context("the test cannot connect to Postgres")
+    }
+}
+
+impl Blocked {
+    /// Waits until somebody waits for this lock.
+    pub(crate) async fn arrived(&mut self) -> anyhow::Result<()> {
+        let Self { connection, table } = self;
+        let sql =
+            format!("SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = '{table}'::regclass");
+        eventually("somebody writes to the locked table", async || {
+            let sql = AssertSqlSafe(sql.clone());
+            let waiting: i64 = sqlx::query_scalar(sql).fetch_one(&mut *connection).await?;
+            Ok((waiting > 0).then_some(()))
+        })
+        .await
+    }
+
+    /// Lets the writes go on.
+    pub(crate) async fn release(self) -> anyhow::Result<()> {
+        self.connection.close().await.context("the lock cannot be given back")
+    }
+}

@@ -1,0 +1,32 @@
+//! End to end: the `usher` binary as a process of its own, on SQLite and on Postgres, with the real components
+//! (two Synapses, django-cas-server) and, where a moment must be hit exactly, with scripted ones.
+//!
+//! `cargo test -p usher-server --test e2e` installs what is missing (see `usher_lab::real::install`), starts the
+//! shared components once, and takes about a minute on two cores when all is installed. The tests share nothing but
+//! those: each has its own Usher, database and names, so they run in any order, alone, and on as many threads as
+//! cargo likes; on a machine with little memory, `-- --test-threads 1` keeps to one Usher at a time.
+//!
+//! Nothing here waits for a fixed time. A process is known to have come to a point because the scripted homeserver
+//! holds its call, or because Postgres says that it waits for a lock of the test's; everything else is looked at
+//! until it is so, with a deadline.
+
+mod client;
+mod components;
+mod config;
+mod confirmation;
+mod crash_point;
+mod crowd;
+mod database;
+mod establishing;
+mod landing;
+mod names;
+mod operations;
+mod outages;
+mod person;
+mod redeeming;
+mod refusals;
+mod replicas;
+mod scripted;
+mod secrecy;
+mod tabs;
+mod world;
