@@ -1,2 +1,46 @@
-//! x
-fn main() {}
+//! `cargo xtask COMMAND`: what the README promises.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use xtask::{bench, check, demo, generate, test};
+
+/// The repository's own commands.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Start two homeservers, a CAS server and Usher, sign people in, and stay up until Ctrl-C.
+    Demo(demo::Options),
+    /// Install what the tests need and run all of them.
+    Test,
+    /// Look at everything that is not a test: format, lints, documentation, licences, our own rules.
+    Check(check::Options),
+    /// Measure what a login costs.
+    #[command(subcommand)]
+    Bench(bench::Options),
+    /// Write docs/configuration.md and docs/usher.schema.json anew.
+    Generate,
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Command::Demo(options) => demo::run(options),
+        Command::Test => test::run(),
+        Command::Check(options) => check::run(options),
+        Command::Bench(options) => bench::run(&options),
+        Command::Generate => generate::run(),
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("\nerror: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

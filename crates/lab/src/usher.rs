@@ -31,7 +31,8 @@ impl Usher {
     /// Writes `config` as `usher.yaml` into `directory` (JSON is YAML) and runs `usher serve` until it answers. The
     /// config's `listen[0]` must be `127.0.0.1:PORT`.
     pub async fn start(binary: &Path, directory: &Path, config: &Value) -> anyhow::Result<Self> {
-        let listen = config.pointer("/listen/0").and_then(Value::as_str).context("the config has no listen[0]")?;
+        let listen =
+            config.pointer("/listen/0").and_then(Value::as_str).context("the config has no listen[0]")?;
         let address = Url::parse(&format!("http://{listen}/")).context("listen[0] is not an address")?;
         fs::write(directory.join("usher.yaml"), serde_json::to_string_pretty(config)?)
             .context("usher.yaml could not be written")?;

@@ -66,7 +66,7 @@ pub struct Config {
     pub log: LogConfig,
 }
 
-/// The file's top level, as written.
+/// Everything an operator decides about one Usher.
 #[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 struct RawConfig {
@@ -84,7 +84,7 @@ struct RawConfig {
     providers: Vec<Value>,
     /// Where people may be sent. Required.
     homeservers: Vec<homeservers::RawHomeserver>,
-    /// Who decides where a person belongs: the first selector that has an opinion. Default: `sticky` alone.
+    /// Who decides where a person belongs: the first selector that has an opinion. Required: at least one besides `sticky`.
     selection: Option<Vec<selection::RawSelector>>,
     /// What people are called on their homeserver.
     mapping: mapping::RawMapping,
@@ -168,7 +168,7 @@ impl RawConfig {
         let listen = listen(self.listen, problems);
         let database = self.database.validate(directory, problems);
         let keys = keys::validate(self.keys, directory, problems);
-        let providers = providers::validate(self.providers, backends, problems);
+        let providers = providers::validate(self.providers, directory, backends, problems);
         let homeservers =
             homeservers::validate(self.homeservers, directory, public_base_url.as_ref(), problems);
         let known: Vec<_> = homeservers.iter().map(|homeserver| homeserver.server_name.clone()).collect();

@@ -3,7 +3,7 @@ use ruma_common::{owned_server_name, owned_user_id, user_id};
 use super::*;
 use crate::{Issuer, ProviderId, Subject};
 
-const SKEW: Duration = Duration::from_secs(60);
+const SKEW: Duration = Duration::from_mins(1);
 const DEMANDED: Timestamp = Timestamp::from_millis(1_000_000_500);
 const NOW: Timestamp = Timestamp::from_millis(1_000_020_000);
 

@@ -45,7 +45,10 @@ async fn each_call_is_exactly_this() {
         assert_eq!(format!("{} {}", call.method, call.path.replace("/_matrix/client/v3", "")), line);
         assert_eq!(call.query, query, "{operation:?}");
         assert_eq!(body(call), expected, "{operation:?}");
-        assert_eq!(call.headers["authorization"], "Bearer as-token-of-eng.example-in-the-laboratory", "{operation:?}");
+        assert_eq!(
+            call.headers["authorization"], "Bearer as-token-of-eng.example-in-the-laboratory",
+            "{operation:?}"
+        );
         assert!(call.headers.contains_key(HOP_HEADER), "{operation:?}");
         let has_body = expected != Value::Null;
         assert_eq!(call.headers.get("content-type").is_some(), has_body, "{operation:?}");

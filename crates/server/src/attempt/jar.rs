@@ -124,7 +124,9 @@ mod tests {
     #[test]
     fn only_cookies_of_attempts_are_read_and_none_that_came_twice() {
         let [a, b] = [(); 2].map(|()| Handle::generate(&OsEntropy));
-        let header = format!("x=1; {0}{a}=one; {0}{b}=two; {0}{b}=three; {0}short=4; __Host-other=5", PREFIX);
+        let header = format!(
+            "x=1; {PREFIX}{a}=one; {PREFIX}{b}=two; {PREFIX}{b}=three; {PREFIX}short=4; __Host-other=5"
+        );
         let jar = Jar::parse([header.as_str()]);
         assert_eq!(jar.get(&a), Some("one"));
         assert_eq!(jar.get(&b), None, "repeated");

@@ -1,6 +1,6 @@
 //! `providers`: single sign-on. Each entry names exactly one backend by the key its section stands under.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, path::Path, time::Duration};
 
 use ruma_common::MxcUri;
 use schemars::JsonSchema;
@@ -44,7 +44,12 @@ pub(super) struct RawProvider {
 
 const OWN_KEYS: [&str; 5] = ["id", "name", "icon", "brand", "skew"];
 
-pub(super) fn validate(raw: Vec<Value>, backends: &Backends, problems: &mut Problems) -> Vec<ProviderConfig> {
+pub(super) fn validate(
+    raw: Vec<Value>,
+    directory: &Path,
+    backends: &Backends,
+    problems: &mut Problems,
+) -> Vec<ProviderConfig> {
     let mut ids = BTreeSet::new();
     let mut providers = Vec::new();
     for (index, value) in raw.into_iter().enumerate() {
@@ -64,7 +69,8 @@ pub(super) fn validate(raw: Vec<Value>, backends: &Backends, problems: &mut Prob
         {
             problems.error(format!("{path}.id"), "stands twice; give every provider its own id");
         }
-        if let (Some((descriptor, skew)), Some((kind, section))) = (descriptor, backend) {
+        if let (Some((descriptor, skew)), Some((kind, mut section))) = (descriptor, backend) {
+            absolute_files(&mut section, directory);
             providers.push(ProviderConfig { path, descriptor, kind, section, skew });
         }
     }
@@ -101,6 +107,25 @@ fn backend(
             problems.error(path, "names several backends; give each its own entry");
             None
         }
+    }
+}
+
+/// A backend does not know where the config file is: relative paths under `x_file` are made absolute before it is
+/// given its section.
+fn absolute_files(section: &mut Value, directory: &Path) {
+    match section {
+        Value::Object(map) => {
+            for (key, value) in map {
+                match value {
+                    Value::String(path) if key.ends_with("_file") => {
+                        *path = directory.join(&*path).to_string_lossy().into_owned();
+                    }
+                    other => absolute_files(other, directory),
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| absolute_files(item, directory)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
 

@@ -17,7 +17,11 @@ pub fn schema(backends: &Backends) -> Value {
         schema.pointer_mut("/properties/providers/items/properties").and_then(Value::as_object_mut)
     {
         for backend in backends.iter() {
-            properties.insert(backend.kind().to_owned(), backend.config_schema());
+            let mut section = backend.config_schema();
+            if let Some(section) = section.as_object_mut() {
+                section.remove("$schema");
+            }
+            properties.insert(backend.kind().to_owned(), section);
         }
     }
     schema

@@ -54,6 +54,7 @@ fn a_small_config_is_enough() {
 
 /// Each change breaks one thing; the expected text begins the only problem.
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn every_mistake_is_named_with_its_key_and_what_would_be_right() {
     let key = |path: &str, value: Value| (path.to_owned(), value);
     for (name, (pointer, value), expected) in [
@@ -349,4 +350,12 @@ fn the_schema_describes_the_small_config_and_every_backend() {
     let provider = &schema["properties"]["providers"]["items"]["properties"];
     assert!(provider["cas"]["properties"]["base_url"].is_object(), "{provider}");
     assert!(provider["id"]["description"].is_string(), "{provider}");
+}
+
+#[test]
+fn files_of_a_backends_section_are_beside_the_config_file() {
+    let mut document = good();
+    document["providers"][0]["cas"]["ca_file"] = json!("ca.pem");
+    let (config, _) = parse(document, "/etc/usher").expect("the backend looks at it later");
+    assert_eq!(config.providers[0].section["ca_file"], "/etc/usher/ca.pem");
 }

@@ -107,7 +107,7 @@ impl TestApp {
             client: loopback_client(Duration::from_secs(30)).expect("a client"),
             base: Url::parse(&format!("http://portal.localhost:{port}/")).expect("a URL"),
             server: handle,
-            directory: directory,
+            directory,
         }
     }
 

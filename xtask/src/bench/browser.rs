@@ -1,0 +1,137 @@
+//! One virtual browser and the Matrix client in it. Every answer is checked: a login that went wrong in any way is
+//! an error.
+
+use std::sync::Arc;
+
+use anyhow::{Context as _, ensure};
+use hyper::{StatusCode, header::COOKIE};
+use serde::Deserialize;
+
+use super::{
+    connection::Connection,
+    site::{CLIENT, ENCODED_CLIENT, Person, Site},
+};
+
+const LOGIN: &str = "/_matrix/client/v3/login";
+
+/// It keeps its connections from login to login, and no cookies: each login is a new browser's.
+#[derive(Debug)]
+pub(super) struct Browser {
+    site: Arc<Site>,
+    origin: String,
+    portal: Connection,
+    cas: Connection,
+}
+
+/// An attempt that has begun.
+#[derive(Debug)]
+struct Begun {
+    /// Path and query of the CAS server's login page for it.
+    cas_path: String,
+    /// `NAME=VALUE`.
+    cookie: String,
+}
+
+#[derive(Deserialize)]
+struct Flows<'a> {
+    #[serde(borrow)]
+    flows: Vec<Flow<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Flow<'a> {
+    r#type: &'a str,
+}
+
+#[derive(Deserialize)]
+struct Session<'a> {
+    user_id: &'a str,
+    access_token: &'a str,
+    device_id: &'a str,
+    #[serde(borrow)]
+    well_known: WellKnown<'a>,
+}
+
+#[derive(Deserialize)]
+struct WellKnown<'a> {
+    #[serde(borrow, rename = "m.homeserver")]
+    homeserver: Place<'a>,
+}
+
+#[derive(Deserialize)]
+struct Place<'a> {
+    base_url: &'a str,
+}
+
+impl Browser {
+    /// One that signs in at the portal at `origin`.
+    pub(super) async fn open(site: &Arc<Site>, origin: &str) -> anyhow::Result<Self> {
+        let portal = Connection::open(origin).await.context("no connection to usher")?;
+        let cas = Connection::open(site.cas_origin()).await.context("no connection to the CAS server")?;
+        Ok(Self { site: Arc::clone(site), origin: origin.to_owned(), portal, cas })
+    }
+
+    /// Asks how one can log in.
+    pub(super) async fn ask_for_flows(&mut self) -> anyhow::Result<()> {
+        let answer = self.portal.get(LOGIN, None).await?;
+        let flows: Flows<'_> = serde_json::from_slice(answer.expect(StatusCode::OK)?)?;
+        let types: Vec<_> = flows.flows.iter().map(|flow| flow.r#type).collect();
+        ensure!(types == ["m.login.sso", "m.login.token"], "the flows are {types:?}");
+        Ok(())
+    }
+
+    /// Is sent to the CAS server, and never comes back.
+    pub(super) async fn abandon(&mut self) -> anyhow::Result<()> {
+        self.begin().await.map(drop)
+    }
+
+    /// The whole way.
+    pub(super) async fn sign_in(&mut self, person: &Person) -> anyhow::Result<()> {
+        let begun = self.begin().await.context("redirect")?;
+        let callback = self.authenticate(&begun, person).await.context("CAS")?;
+        let token = self.come_back(&callback, &begun.cookie).await.context("callback")?;
+        self.redeem(&token, person).await.context("POST /login")
+    }
+
+    async fn begin(&mut self) -> anyhow::Result<Begun> {
+        let path = format!("{LOGIN}/sso/redirect/corp?redirectUrl={ENCODED_CLIENT}");
+        let answer = self.portal.get(&path, None).await?;
+        let cas_path = answer.redirect_within(self.site.cas_origin())?.to_owned();
+        let set = answer.header("set-cookie").context("there is not exactly one cookie")?;
+        let cookie = set.split(';').next().unwrap_or_default().to_owned();
+        ensure!(cookie.starts_with("__Host-"), "the cookie is not bound to the host");
+        Ok(Begun { cas_path, cookie })
+    }
+
+    /// Path and query of the callback.
+    async fn authenticate(&mut self, begun: &Begun, person: &Person) -> anyhow::Result<String> {
+        let answer = self.cas.get(&begun.cas_path, Some((COOKIE, &person.cas_cookie))).await?;
+        Ok(answer.redirect_within(&self.origin)?.to_owned())
+    }
+
+    /// The login token.
+    async fn come_back(&mut self, callback: &str, cookie: &str) -> anyhow::Result<String> {
+        let answer = self.portal.get(callback, Some((COOKIE, cookie))).await?;
+        let query = answer.redirect_within(CLIENT)?;
+        let set = answer.header("set-cookie").context("the attempt's cookie is not taken back")?;
+        let name = cookie.split('=').next().unwrap_or_default();
+        ensure!(set.starts_with(name) && set.contains("Max-Age=0"), "the attempt's cookie is not taken back");
+        Ok(query.strip_prefix("?loginToken=").context("there is no login token")?.to_owned())
+    }
+
+    async fn redeem(&mut self, token: &str, person: &Person) -> anyhow::Result<()> {
+        let body = format!(
+            r#"{{"type":"m.login.token","token":"{token}","initial_device_display_name":"Virtual browser"}}"#
+        );
+        let answer = self.portal.post(LOGIN, body).await?;
+        let session: Session<'_> = serde_json::from_slice(answer.expect(StatusCode::OK)?)?;
+        ensure!(session.user_id == person.mxid, "{} was logged in instead", session.user_id);
+        ensure!(
+            !session.access_token.is_empty() && !session.device_id.is_empty(),
+            "the session is no session"
+        );
+        let base_url = session.well_known.homeserver.base_url;
+        ensure!(base_url == person.base_url, "{base_url} is not the person's homeserver");
+        Ok(())
+    }
+}
