@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::Value;
 use url::Url;
-use usher_core::{Backend, ConfigError, Descriptor, SsoProvider};
+use usher_core::{Backend, ConfigError, ConfigProblem, Descriptor, SsoProvider};
 use usher_http::Outgoing;
 
 use crate::{
@@ -43,14 +43,17 @@ impl Backend for CasBackend {
         config: Value,
     ) -> Result<Arc<dyn SsoProvider>, ConfigError> {
         let settings = Settings::read(config)?;
-        if settings.is_in_the_clear() {
-            tracing::warn!(
-                provider.id = %descriptor.id,
-                "base_url is http: whoever sits between here and the CAS server can sign in as anybody"
-            );
-        }
         let validator = Validator::new(&self.http, &settings)?;
         Ok(Arc::new(CasProvider::new(descriptor, endpoints, settings, validator)))
+    }
+
+    fn warnings(&self, config: &Value) -> Vec<ConfigProblem> {
+        let is_in_the_clear = Settings::read(config.clone()).is_ok_and(|settings| settings.is_in_the_clear());
+        let message =
+            "is plain http: whoever sits between here and the CAS server can sign in as anybody; use https";
+        let warning = is_in_the_clear
+            .then(|| ConfigProblem { path: "base_url".to_owned(), message: message.to_owned() });
+        warning.into_iter().collect()
     }
 }
 

@@ -137,21 +137,33 @@ fn read_section(config: Value, problems: &mut Vec<ConfigProblem>) -> Result<Sect
     let Value::Object(entries) = config else {
         return Err(ConfigError::at("", "must be a section of keys, with at least `base_url`"));
     };
+    let alone = |key: &str, value: &Value| {
+        let section = Value::Object(Map::from_iter([(key.to_owned(), value.clone())]));
+        serde_path_to_error::deserialize::<_, Section>(section).map(drop)
+    };
     let mut readable = Map::new();
-    for (key, value) in entries {
-        let alone = Value::Object(Map::from_iter([(key.clone(), value.clone())]));
-        match serde_path_to_error::deserialize::<_, Section>(alone) {
-            Ok(_) => {
+    for (key, mut value) in entries {
+        let mut read = alone(&key, &value);
+        // A variable of the environment can only say a number as text.
+        if let (Err(_), Some(number)) = (&read, value.as_str().and_then(|text| text.parse::<u64>().ok()))
+            && alone(&key, &json!(number)).is_ok()
+        {
+            value = json!(number);
+            read = Ok(());
+        }
+        match read {
+            Ok(()) => {
                 readable.insert(key, value);
             }
             Err(error) => {
                 let path = if error.path().iter().next().is_some() { error.path().to_string() } else { key };
-                problems.push(ConfigProblem { path, message: error.into_inner().to_string() });
+                problems.push(ConfigProblem::unreadable(path, error.inner()));
             }
         }
     }
-    serde_path_to_error::deserialize(Value::Object(readable))
-        .map_err(|error| ConfigError::at(error.path().to_string(), error.into_inner().to_string()))
+    serde_path_to_error::deserialize(Value::Object(readable)).map_err(|error| ConfigError {
+        problems: vec![ConfigProblem::unreadable(error.path().to_string(), error.inner())],
+    })
 }
 
 /// A key that could not be read counts as absent from then on, which may be a second problem but no second

@@ -37,7 +37,7 @@ pub struct Session {
     pub user_id: OwnedUserId,
     /// Never empty.
     pub access_token: SecretString,
-    /// As answered; a homeserver should echo ours.
+    /// The one that was asked for.
     pub device_id: OwnedDeviceId,
     /// Only if asked for, and only if the homeserver has them.
     pub refresh_token: Option<SecretString>,
@@ -136,6 +136,17 @@ impl HandoffError {
     }
 }
 
+impl HandoffError {
+    /// Whether a session may have been opened all the same, on the device that was asked for.
+    #[must_use]
+    pub fn may_have_opened(&self) -> bool {
+        matches!(
+            self,
+            Self::Ambiguous(_) | Self::ServerError { .. } | Self::Misbehaved(_) | Self::AnotherUser { .. }
+        )
+    }
+}
+
 impl From<CallError> for HandoffError {
     fn from(error: CallError) -> Self {
         match error {
@@ -164,17 +175,18 @@ impl Homeserver {
             refresh_token: login.refresh_token,
         };
         match self.send(Method::POST, self.endpoint(&["login"]), &body).await? {
-            Said::Done(body) => session(read(&body)?, login.user),
+            Said::Done(body) => session(read(&body)?, login),
             Said::Refused(refusal) => Err(refused(refusal)),
         }
     }
 }
 
-fn session(answer: Response, user: &UserId) -> Result<Session, HandoffError> {
-    if answer.user_id != user {
+fn session(answer: Response, login: &LogIn<'_>) -> Result<Session, HandoffError> {
+    if answer.user_id != login.user {
         return Err(HandoffError::AnotherUser { got: answer.user_id });
     }
-    if answer.access_token.expose_secret().is_empty() {
+    // "If this does not correspond to a known client device, a new device will be created": with this very id.
+    if answer.access_token.expose_secret().is_empty() || answer.device_id != login.device_id {
         return Err(HandoffError::Misbehaved(Misbehaviour::WrongShape { status: 200 }));
     }
     let Response { user_id, access_token, device_id, refresh_token, expires_in_ms, home_server } = answer;

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, future::Future, sync::Arc, time::Duration};
 
 use ruma_common::ServerName;
+use tokio::sync::Semaphore;
 use tracing::Instrument as _;
 use url::Url;
 use usher_core::{Entropy, ProviderId, SsoProvider, mapping::Reserved, select::Chain};
@@ -20,6 +21,9 @@ use crate::{
 
 /// Longest answer read of a homeserver. Logins are a few hundred bytes; device lists some kilobytes.
 const MAX_HOMESERVER_ANSWER: usize = 1 << 20;
+
+/// Answers of one provider verified at once; beyond, people are asked to try again. Each is one call to the provider.
+const MAX_VERIFYING: usize = 256;
 
 /// One portal.
 #[derive(Debug)]
@@ -55,6 +59,8 @@ pub struct ConfiguredProvider {
     pub provider: Arc<dyn SsoProvider>,
     /// Permitted difference between its clock and ours.
     pub skew: Duration,
+    /// Answers that are being verified: a stranger with one attempt can send as many as they like.
+    pub verifying: Arc<Semaphore>,
 }
 
 /// The configured providers, in order.
@@ -133,7 +139,17 @@ impl Providers {
             let endpoints = endpoints(portal, kind, &descriptor.id);
             match backend.build(descriptor.clone(), endpoints, section.clone()).await {
                 Ok(provider) => {
-                    providers.push(ConfiguredProvider { kind: kind.clone(), provider, skew: *skew });
+                    for warning in backend.warnings(section) {
+                        let separator = if warning.path.is_empty() { "" } else { "." };
+                        problems.warn(format!("{path}.{kind}{separator}{}", warning.path), warning.message);
+                    }
+                    let verifying = Arc::new(Semaphore::new(MAX_VERIFYING));
+                    providers.push(ConfiguredProvider {
+                        kind: kind.clone(),
+                        provider,
+                        skew: *skew,
+                        verifying,
+                    });
                 }
                 Err(error) => {
                     for problem in error.problems {

@@ -102,7 +102,8 @@ pub struct Draft {
     listen: Vec<SocketAddr>,
     database: Option<DatabaseConfig>,
     keys: Vec<KeyConfig>,
-    /// The providers that are sound but for their backends' sections.
+    /// The providers with a known backend; its section has yet to be looked at. One whose own keys are wrong has a
+    /// stand-in for its descriptor.
     pub providers: Vec<ProviderConfig>,
     /// The homeservers that are sound.
     pub homeservers: Vec<HomeserverConfig>,

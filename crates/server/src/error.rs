@@ -36,22 +36,26 @@ enum Loudness {
     Error,
     /// Refused or degraded.
     Warn,
-    /// A person's own doing.
+    /// A person's own doing, after they have authenticated somewhere.
     Info,
+    /// What anybody can bring about without being anybody, as often as they like.
+    Debug,
 }
 
+/// Within the request's span, which knows provider, attempt, person and homeserver by now.
 fn log(loudness: Loudness, error: &dyn Error) {
-    let cause = chain(error);
+    let cause = error.source().map(chain).unwrap_or_default();
     match loudness {
-        Loudness::Error => tracing::error!(cause, "failed"),
-        Loudness::Warn => tracing::warn!(cause, "refused"),
-        Loudness::Info => tracing::info!(cause, "not signed in"),
+        Loudness::Error => tracing::error!(cause, "{error}"),
+        Loudness::Warn => tracing::warn!(cause, "{error}"),
+        Loudness::Info => tracing::info!(cause, "{error}"),
+        Loudness::Debug => tracing::debug!(cause, "{error}"),
     }
 }
 
 impl From<&ClientRedirectError> for PageProblem {
     fn from(error: &ClientRedirectError) -> Self {
-        log(Loudness::Info, error);
+        log(Loudness::Debug, error);
         let id = match error {
             ClientRedirectError::Missing | ClientRedirectError::Repeated => "redirect-url-missing",
             ClientRedirectError::TooLong => "redirect-url-long",
@@ -67,7 +71,7 @@ impl From<&BeginError> for PageProblem {
     fn from(error: &BeginError) -> Self {
         match error {
             BeginError::UnknownProvider => {
-                log(Loudness::Info, error);
+                log(Loudness::Debug, error);
                 Self::new(StatusCode::NOT_FOUND, "unknown-provider")
             }
             BeginError::Provider(cause) => provider(cause, error),
@@ -88,7 +92,7 @@ impl From<&FinishError> for PageProblem {
             }
             FinishError::Store(cause) => return store(cause, error),
             FinishError::UnknownAttempt => {
-                (Loudness::Info, Self::new(StatusCode::BAD_REQUEST, "unknown-attempt"))
+                (Loudness::Debug, Self::new(StatusCode::BAD_REQUEST, "unknown-attempt"))
             }
             FinishError::Expired => (Loudness::Info, Self::retry(StatusCode::BAD_REQUEST, "expired")),
             FinishError::AlreadyUsed => {
@@ -154,9 +158,7 @@ fn provider(cause: &ProviderError, error: &dyn Error) -> PageProblem {
 fn establish(cause: &EstablishError, homeserver: &ServerName, error: &FinishError) -> PageProblem {
     let (loudness, problem) = match cause {
         EstablishError::Store(cause) => return store(cause, error),
-        EstablishError::Mapping(_) | EstablishError::DisplayName(_) => {
-            (Loudness::Error, PageProblem::new(StatusCode::FORBIDDEN, "mapping"))
-        }
+        EstablishError::Mapping(_) => (Loudness::Error, PageProblem::new(StatusCode::FORBIDDEN, "mapping")),
         EstablishError::NamesTaken(_) => {
             (Loudness::Error, PageProblem::new(StatusCode::CONFLICT, "names-taken"))
         }
@@ -212,9 +214,10 @@ impl From<&RedeemError> for MatrixError {
         let forbidden = |sentence: &str| Self::new(StatusCode::FORBIDDEN, "M_FORBIDDEN", sentence);
         let (loudness, answer) = match error {
             RedeemError::Handoff { error: cause, .. } => handoff(cause),
-            RedeemError::BadToken => {
-                (Loudness::Info, forbidden("The login token is not valid, or was used before: sign in again"))
-            }
+            RedeemError::BadToken => (
+                Loudness::Debug,
+                forbidden("The login token is not valid, or was used before: sign in again"),
+            ),
             RedeemError::Leased { retry_after } => (
                 Loudness::Info,
                 Self::limited("The login token is being used by another request", *retry_after),

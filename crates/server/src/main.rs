@@ -4,5 +4,5 @@ use std::process::ExitCode;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    usher_server::cli::run(std::env::args_os(), std::env::vars()).await
+    usher_server::cli::run(std::env::args_os(), std::env::vars_os()).await
 }

@@ -46,7 +46,7 @@ pub(crate) fn configure(config: &mut ServiceConfig) {
                 .get(well_known::get)
                 .default_service(web::to(not_ours::wrong_method)),
         )
-        .service(web::resource("/_usher/health").get(health::get))
+        .service(web::resource("/_usher/health").get(health::get).head(health::get))
         .service(web::resource(STYLE_PATH).get(style::get))
         .service(web::resource(confirm::PATH).post(confirm::post))
         .service(web::resource("/_usher/{kind}/{provider}/{tail:.*}").to(provider::any))

@@ -151,9 +151,10 @@ impl From<sqlx::Error> for StoreError {
     }
 }
 
-/// Whether the same may succeed in a moment.
-pub(crate) fn is_passing(error: &sqlx::Error) -> bool {
-    matches!(Reaction::to(error), Reaction::Later)
+/// Whether another connection holds what is needed (`SQLITE_BUSY`, `SQLITE_LOCKED`).
+pub(crate) fn is_busy(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code()?.parse::<i32>().ok());
+    code.is_some_and(|code| matches!(code & 0xff, 5 | 6))
 }
 
 impl StoreError {

@@ -205,24 +205,36 @@ pub async fn find_refusal(
     })
 }
 
-/// Gives a token back at once: the homeserver certainly did nothing. The device is forgotten, and the token
-/// lives as long as after the end of a lease. `false`: the lease is another's by now.
+/// What becomes of the device that a claim has chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChosenDevice {
+    /// The homeserver did nothing: the next claim chooses anew.
+    Forgotten,
+    /// There may be a session on it that nobody knows: the next claim lands on it again.
+    Kept,
+}
+
+/// Gives a token back at once: no session of this lease will be delivered. The token lives as long as after the
+/// end of a lease. `false`: the lease is another's by now.
 #[tracing::instrument(level = "debug", skip_all)]
 pub async fn release(
     db: impl Into<Db<'_>>,
     token: &TokenHash,
     lease: &Lease,
+    device: ChosenDevice,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
     let released = execute!(
         db,
         "UPDATE login_tokens SET
-             state = 'issued', lease = NULL, claimed_until = NULL, device_id = NULL,
+             state = 'issued', lease = NULL, claimed_until = NULL,
+             device_id = CASE WHEN $4 = 1 THEN device_id ELSE NULL END,
              expires_at = CASE WHEN $3 > keep_until - lifetime THEN keep_until ELSE $3 + lifetime END
          WHERE token_hash = $1 AND state = 'claimed' AND lease = $2",
         token.as_str(),
         lease.0.as_str(),
         now.as_millis(),
+        i64::from(device == ChosenDevice::Kept),
     )?;
     Ok(released == 1)
 }

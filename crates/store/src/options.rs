@@ -23,15 +23,24 @@ pub struct Options {
 }
 
 impl Options {
-    /// 16 connections, 5 s to get one, 10 s a statement.
+    /// Of [`Options::new`].
+    pub const DEFAULT_MAX_CONNECTIONS: u32 = 10;
+
+    /// 10 connections, 5 s to get one, 10 s a statement.
     #[must_use]
     pub fn new(url: SecretString) -> Self {
         Self {
             url,
-            max_connections: 16,
+            max_connections: Self::DEFAULT_MAX_CONNECTIONS,
             acquire_timeout: Duration::from_secs(5),
             statement_timeout: Duration::from_secs(10),
         }
+    }
+
+    /// Whether the URL is one of a database that Usher can use: [`OpenError::Url`] if not, which says what would be
+    /// right and repeats none of it. Touches neither file nor network.
+    pub fn check(&self) -> Result<(), OpenError> {
+        Target::parse(&self.url).map(drop)
     }
 }
 

@@ -11,7 +11,7 @@ use sqlx::{
 
 use crate::{
     OpenError, Options,
-    error::{Fault, is_passing},
+    error::{Fault, is_busy},
     options::{postgres_options, sqlite_options},
 };
 
@@ -67,7 +67,7 @@ async fn switch_to_wal(connect: &SqliteConnectOptions, patience: Duration) -> Re
         loop {
             match connect.connect().await {
                 Ok(connection) => return connection.close().await,
-                Err(error) if is_passing(&error) => tokio::time::sleep(WAL_RETRY).await,
+                Err(error) if is_busy(&error) => tokio::time::sleep(WAL_RETRY).await,
                 Err(error) => return Err(error),
             }
         }
@@ -96,6 +96,12 @@ async fn sqlite_pool(
 }
 
 pub(crate) async fn open_postgres(connect: &PgConnectOptions, options: &Options) -> Result<Pools, OpenError> {
+    // One connection by hand first: the pool would try again until its patience ends, and then name only that.
+    let first = postgres_options(connect, options.statement_timeout);
+    match tokio::time::timeout(options.acquire_timeout, first.connect()).await {
+        Ok(connection) => connection?.close().await?,
+        Err(_) => return Err(OpenError::Unavailable(Fault::new("no answer in time"))),
+    }
     let pool: PgPool = PoolOptions::new()
         .max_connections(options.max_connections)
         .acquire_timeout(options.acquire_timeout)

@@ -47,3 +47,18 @@ fn the_schema_tells_every_key_and_what_is_required() {
         assert!(described.is_some_and(|text| !text.is_empty()), "{key}: {schema}");
     }
 }
+
+#[test]
+fn plain_http_to_another_machine_is_a_warning() {
+    let http = Outgoing::new(None, Duration::from_secs(5), 1024).expect("a client");
+    let backend = backend(http);
+    for (base_url, expected) in [
+        ("http://sso.ac.cdl/cas", &["base_url"][..]),
+        ("https://sso.ac.cdl/cas", &[]),
+        ("http://127.0.0.1:8000/cas", &[]),
+    ] {
+        let warnings = backend.warnings(&json!({ "base_url": base_url }));
+        let paths: Vec<_> = warnings.iter().map(|warning| warning.path.as_str()).collect();
+        assert_eq!(paths, expected, "{base_url}");
+    }
+}

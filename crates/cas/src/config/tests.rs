@@ -111,3 +111,28 @@ fn http_is_in_the_clear_unless_it_stays_on_this_machine() {
         assert_eq!(settings(json!({ "base_url": base_url })).is_in_the_clear(), expected, "{base_url}");
     }
 }
+
+#[test]
+fn a_value_of_the_wrong_type_is_not_repeated() {
+    for (name, key, value, expected) in [
+        ("a number", "base_url", json!(12_345_678), "must be a string; put quotes around it"),
+        ("a section", "base_url", json!({ "hunter2": "12345678" }), "must be a string"),
+        ("a text", "version", json!("12345678x"), "must be a whole number"),
+        ("a text for a list", "proxies", json!("x12345678, expected y"), "must be a list"),
+    ] {
+        let mut section = json!({ "base_url": "https://sso.ac.cdl/cas" });
+        section[key] = value;
+        let error = Settings::read(section).expect_err(name);
+        let told = [ConfigProblem { path: key.to_owned(), message: expected.to_owned() }];
+        assert_eq!(error.problems, told, "{name}");
+    }
+}
+
+#[test]
+fn a_number_may_be_written_as_text() {
+    let section = json!({ "base_url": "https://sso.ac.cdl/cas", "version": "2", "subject": "7" });
+    assert!(Settings::read(section.clone()).is_err(), "version 2 has no attributes");
+    let read = settings(json!({ "base_url": "https://sso.ac.cdl/cas", "version": "3", "subject": "7" }));
+    assert!(read.has_attributes);
+    assert_eq!(read.subject.as_deref(), Some("7"));
+}

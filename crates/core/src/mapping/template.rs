@@ -1,4 +1,4 @@
-//! Localpart templates: minijinja, strict and bounded.
+//! Templates of localparts and display names: minijinja, strict and bounded.
 
 use std::fmt;
 
@@ -7,7 +7,10 @@ use ruma_common::ServerName;
 
 use crate::Identity;
 
-const NAME: &str = "localpart";
+/// Errors of the template engine name it.
+const NAME: &str = "template";
+/// What a template may start from.
+const ROOTS: [&str; 5] = ["subject", "provider", "issuer", "homeserver", "attributes"];
 /// Instructions one rendering may run: far more than a name needs, far less than a second.
 const FUEL: u64 = 20_000;
 /// Longer than any localpart; what a template makes of an attribute is cut off here, by refusal.
@@ -22,10 +25,16 @@ pub struct LocalpartTemplate {
     source: String,
 }
 
-/// A template that cannot be compiled.
+/// A template that cannot be used. The text finishes a sentence that begins with the template's place.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct TemplateError(String);
+pub enum TemplateError {
+    /// It cannot be compiled.
+    #[error("is not a template: {0}")]
+    Syntax(String),
+    /// It would print something that is there for nobody.
+    #[error("uses `{0}`, which a template does not have; there are: {names}", names = ROOTS.join(", "))]
+    UnknownName(String),
+}
 
 /// A template that could not be rendered for one person. It says which rule was broken, and no attribute's value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -61,7 +70,10 @@ impl LocalpartTemplate {
         });
         environment
             .add_template_owned(NAME, source.to_owned())
-            .map_err(|error| TemplateError(error.to_string()))?;
+            .map_err(|error| TemplateError::Syntax(error.to_string()))?;
+        if let Some(name) = unknown_name(&environment) {
+            return Err(TemplateError::UnknownName(name));
+        }
         Ok(Self { environment, source: source.to_owned() })
     }
 
@@ -79,6 +91,14 @@ impl LocalpartTemplate {
             .map_err(|error| failure(&error))?;
         if rendered.len() > MAX_RENDERED_BYTES { Err(RenderError::TooLong) } else { Ok(rendered) }
     }
+}
+
+/// The first name, in alphabetical order, that is neither one of [`ROOTS`] nor a function such as `range`.
+fn unknown_name(environment: &Environment<'_>) -> Option<String> {
+    let template = environment.get_template(NAME).ok()?;
+    let is_known =
+        |name: &str| ROOTS.contains(&name) || environment.globals().any(|(global, _)| global == name);
+    template.undeclared_variables(false).into_iter().filter(|name| !is_known(name)).min()
 }
 
 fn failure(error: &minijinja::Error) -> RenderError {

@@ -94,8 +94,18 @@ fn a_template_prints_single_values_and_nothing_else() {
 
 #[test]
 fn a_broken_template_is_refused_when_the_config_is_read() {
-    for template in ["{{ subject", "{% if %}", "{{ subject | nosuchfilter }"] {
-        assert!(LocalpartTemplate::parse(template).is_err(), "{template}");
+    for (template, expected) in [
+        ("{{ subject", "is not a template: "),
+        ("{% if %}", "is not a template: "),
+        ("{{ subject | nosuchfilter }", "is not a template: "),
+        ("{{ atributes.uid }}", "uses `atributes`, which a template does not have; there are: subject, "),
+        ("{% if user %}{{ subject }}{% endif %}", "uses `user`, "),
+    ] {
+        let error = LocalpartTemplate::parse(template).expect_err(template).to_string();
+        assert!(error.starts_with(expected) && !error.contains("localpart"), "{template}: {error}");
+    }
+    for template in ["{% set x = subject %}{{ x }}", "{% for i in range(2) %}{{ loop.index }}{% endfor %}"] {
+        assert!(LocalpartTemplate::parse(template).is_ok(), "{template}");
     }
 }
 

@@ -1,6 +1,9 @@
 //! What a backend crate exports: its config section, and how a provider is made of one.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt::{self, Display},
+    sync::Arc,
+};
 
 use async_trait::async_trait;
 use serde_json::Value;
@@ -25,6 +28,11 @@ pub trait Backend: fmt::Debug + Send + Sync {
         endpoints: Url,
         config: Value,
     ) -> Result<Arc<dyn SsoProvider>, ConfigError>;
+
+    /// What is allowed in a section that [`build`](Self::build) accepts, and probably not meant.
+    fn warnings(&self, _config: &Value) -> Vec<ConfigProblem> {
+        Vec::new()
+    }
 }
 
 /// Everything that is wrong with a backend's section, all at once.
@@ -50,4 +58,46 @@ impl ConfigError {
     pub fn at(path: impl Into<String>, message: impl Into<String>) -> Self {
         Self { problems: vec![ConfigProblem { path: path.into(), message: message.into() }] }
     }
+}
+
+impl ConfigProblem {
+    /// What `error`, serde's, says of the value at `path`, without the value, which may be a secret, and without
+    /// the names of Rust types.
+    #[must_use]
+    pub fn unreadable(path: impl Into<String>, error: &impl Display) -> Self {
+        Self { path: path.into(), message: unreadable(&error.to_string()) }
+    }
+}
+
+/// serde words it "invalid type: integer `5`, expected a string". The value comes first and may contain anything, so
+/// that only what follows the last ", expected " is sure to be serde's own.
+fn unreadable(message: &str) -> String {
+    if message.starts_with("unknown field ") {
+        let expected = message.rsplit_once("`, ").map_or("", |(_, keys)| keys);
+        let expected = message.rsplit_once(", expected ").map_or(expected, |(_, keys)| keys);
+        return if expected.starts_with("there are no fields") {
+            "is not a key here; there are none".to_owned()
+        } else {
+            format!("is not a key here; expected {expected}")
+        };
+    }
+    let expected = message.rsplit_once(", expected ").map_or("", |(_, expected)| expected);
+    let is_wrong_type = message.starts_with("invalid type: ");
+    let text = match expected {
+        _ if message.starts_with("unknown variant ") => return format!("must be {expected}"),
+        "u8" | "u16" | "u32" | "u64" | "usize" | "i32" | "i64" if is_wrong_type => "must be a whole number",
+        "u8" | "u16" | "u32" | "u64" | "usize" | "i32" | "i64" => "is a number too small or too big",
+        "a boolean" => "must be true or false",
+        "a sequence" => "must be a list",
+        "a map" => "must be a section",
+        _ if expected.starts_with("struct ") => "must be a section",
+        _ if expected.contains("string") => {
+            let is_scalar = ["integer", "floating point", "boolean"].iter().any(|kind| {
+                message.strip_prefix("invalid type: ").is_some_and(|rest| rest.starts_with(kind))
+            });
+            if is_scalar { "must be a string; put quotes around it" } else { "must be a string" }
+        }
+        _ => "is not what belongs here",
+    };
+    text.to_owned()
 }

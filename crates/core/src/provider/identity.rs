@@ -26,12 +26,19 @@ pub struct Proof {
 }
 
 /// A key that may be seen once.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct OneTime {
     /// Unique within the provider; stored hashed together with the provider's id.
     pub key: String,
     /// From when on the provider's own checks refuse the answer, so that the key can be forgotten.
     pub until: Timestamp,
+}
+
+/// Not the key: it may be what a thief would need to be first.
+impl fmt::Debug for OneTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OneTime").field("until", &self.until).finish_non_exhaustive()
+    }
 }
 
 /// A person as one provider knows them. `(provider, issuer, subject)` names them; nothing else does.

@@ -131,7 +131,7 @@ async fn an_answer_is_read_strictly_where_it_is_used_and_leniently_elsewhere() {
         ("no home_server", without("home_server"), true),
         ("null refresh_token", change("refresh_token", Value::Null), true),
         ("null lifetime", change("expires_in_ms", Value::Null), true),
-        ("another device", change("device_id", json!("OTHER")), true),
+        ("another device", change("device_id", json!("OTHER")), false),
         ("no user", without("user_id"), false),
         ("no user id", change("user_id", json!("alice")), false),
         ("no access token", without("access_token"), false),

@@ -35,7 +35,6 @@ pub enum BeginError {
 }
 
 /// Sends a browser to `provider` for a login token.
-#[tracing::instrument(skip_all, fields(provider.id = %provider))]
 pub async fn begin(
     app: &App,
     provider: &ProviderId,
@@ -43,6 +42,7 @@ pub async fn begin(
     hints: Hints,
     jar: &Jar,
 ) -> Result<Begun, BeginError> {
+    tracing::Span::current().record("provider.id", provider.as_str());
     let configured = app.providers.get(provider).ok_or(BeginError::UnknownProvider)?;
     let now = app.clock.now();
     let purpose = Purpose::Login { client_redirect_url: client.as_str().to_owned(), only: None };

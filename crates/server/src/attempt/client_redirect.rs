@@ -11,8 +11,22 @@ use crate::config::ClientSite;
 /// Longer ones do not fit an attempt's cookie.
 const MAX_BYTES: usize = 2000;
 /// Schemes whose "redirect" runs or reads something in the browser, or stays in it.
-const FORBIDDEN_SCHEMES: [&str; 7] =
-    ["javascript", "data", "vbscript", "file", "blob", "about", "filesystem"];
+pub(crate) const FORBIDDEN_SCHEMES: [&str; 14] = [
+    "javascript",
+    "data",
+    "vbscript",
+    "file",
+    "blob",
+    "about",
+    "filesystem",
+    "intent",
+    "view-source",
+    "ms-msdt",
+    "ws",
+    "wss",
+    "ftp",
+    "mailto",
+];
 const TOKEN: &str = "loginToken";
 
 /// A validated `redirectUrl`.
@@ -90,6 +104,11 @@ impl ClientRedirect {
         if is_web && !has_authority {
             return Err(ClientRedirectError::NotAbsolute);
         }
+        // The host goes into a Content-Security-Policy, and a browser must find the one that was judged here: plain
+        // characters, in the spelling that was given.
+        if is_web && !has_plain_host(raw, &url) {
+            return Err(ClientRedirectError::NotAbsolute);
+        }
         Ok(Self { raw: raw.to_owned(), url })
     }
 
@@ -147,6 +166,18 @@ impl ClientRedirect {
     }
 }
 
+fn has_plain_host(raw: &str, url: &Url) -> bool {
+    let authority = raw[url.scheme().len() + 3..].split(['/', '?', '#']).next().unwrap_or_default();
+    let is_plain =
+        |host: &str| host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'));
+    authority.is_ascii()
+        && match url.host() {
+            Some(url::Host::Domain(host)) => is_plain(host),
+            Some(url::Host::Ipv4(_) | url::Host::Ipv6(_)) => true,
+            None => false,
+        }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -179,6 +210,11 @@ mod tests {
             ("file", "file:///etc/passwd".to_owned(), Err(Scheme)),
             ("blob", "blob:https://x/y".to_owned(), Err(Scheme)),
             ("about", "about:blank".to_owned(), Err(Scheme)),
+            ("an address", "http://[::1]:8080/cb".to_owned(), Ok(())),
+            ("a host that is a policy", "https://x;sandbox/".to_owned(), Err(NotAbsolute)),
+            ("a host that is everybody", "https://*/".to_owned(), Err(NotAbsolute)),
+            ("a host in another alphabet", "https://äpp.example/".to_owned(), Err(NotAbsolute)),
+            ("an intent", "intent://x#Intent;end".to_owned(), Err(Scheme)),
             ("a newline", "https://app/\r\nSet-Cookie: x".to_owned(), Err(NotAbsolute)),
             ("a tab inside the scheme", "java\tscript:alert(1)".to_owned(), Err(NotAbsolute)),
             ("a leading space", " javascript:alert(1)".to_owned(), Err(NotAbsolute)),

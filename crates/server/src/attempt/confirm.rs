@@ -46,7 +46,6 @@ pub enum ConfirmError {
 
 /// Issues the login token that was chosen when the page was shown. A form that is sent twice leads to the
 /// same token twice, which is good once.
-#[tracing::instrument(skip_all, fields(provider.id = %provider, attempt.id = %handle))]
 pub async fn confirm(
     app: &App,
     provider: &ProviderId,
@@ -54,6 +53,7 @@ pub async fn confirm(
     csrf: &str,
     jar: &Jar,
 ) -> Result<Confirmed, ConfirmError> {
+    tracing::Span::current().record("provider.id", provider.as_str()).record("attempt.id", handle.as_str());
     let cookie = jar.get(handle).ok_or(ConfirmError::UnknownAttempt)?;
     let attempt = Attempt::open(&app.keyring, cookie, handle, provider, "login", Expected::Confirm)
         .ok_or(ConfirmError::UnknownAttempt)?;

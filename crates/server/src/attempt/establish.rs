@@ -5,23 +5,26 @@
 //! before the next, so that a process that dies between any two of them leaves a state from which the next
 //! visit goes on. See `docs/decisions/0003-establishing-an-account.md`.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use ruma_common::{OwnedUserId, ServerName, UserId};
-use usher_core::{
-    Identity,
-    mapping::{MappingError, RenderError},
-};
+use usher_core::{Identity, mapping::MappingError};
 use usher_homeserver::{CallError, Probe, RegisterError, Registered};
 use usher_store::{
     AccountState, Origin, PersonKey, StoreError, accounts, choices, links, people, people::Person,
 };
 
-use crate::app::{App, ServedHomeserver};
+use crate::{
+    app::{App, ServedHomeserver},
+    error::chain,
+};
 
 /// Each turn either finishes, fails, or has moved the account one state on or one name further; others may
 /// be doing the same for this person at the same time, and undo a turn of ours.
 const MAX_TURNS: usize = 64;
+
+/// How long after a free probe a name in use is believed to be our own earlier try. After that, whoever has it.
+const OWN_TRY: Duration = Duration::from_mins(15);
 
 /// Why there is no account.
 #[derive(Debug, thiserror::Error)]
@@ -29,9 +32,6 @@ pub enum EstablishError {
     /// The config gives this person no name.
     #[error("the person cannot be given a name")]
     Mapping(#[from] MappingError),
-    /// The display name's template does not fit this person.
-    #[error("the display name could not be rendered")]
-    DisplayName(#[from] RenderError),
     /// Every name the person may have is somebody else's.
     #[error("all {0} names are taken")]
     NamesTaken(usize),
@@ -73,6 +73,35 @@ pub(super) async fn establish(
     Establishing::new(app, identity, homeserver)?.run(person.clone()).await
 }
 
+/// What a new account is called, if the config says so and it can be said of this person. A missing attribute costs
+/// them their display name, not their account: they can set one themselves.
+fn display_name(identity: &Identity, homeserver: &ServedHomeserver) -> Option<String> {
+    let template = homeserver.config.new_account.display_name.as_ref()?;
+    match template.render(identity, &homeserver.config.server_name) {
+        Ok(name) => Some(name),
+        Err(error) => {
+            let key = format!("{}.new_account.display_name", homeserver.config.path);
+            tracing::warn!(key, %error, "a new account goes without a display name");
+            None
+        }
+    }
+}
+
+/// Whether a registration certainly made nothing. A 5xx may be a proxy's, in front of a homeserver that acted.
+fn did_nothing(error: &RegisterError) -> bool {
+    match error {
+        RegisterError::Exclusive(_) | RegisterError::InvalidUsername(_) => true,
+        RegisterError::Call(error) => match error {
+            CallError::NotConnected(_)
+            | CallError::RateLimited { .. }
+            | CallError::NotAllowed(_)
+            | CallError::Looped
+            | CallError::ForeignUser => true,
+            CallError::Ambiguous(_) | CallError::ServerError { .. } | CallError::Misbehaved(_) => false,
+        },
+    }
+}
+
 struct Establishing<'a> {
     app: &'a App,
     identity: &'a Identity,
@@ -81,6 +110,8 @@ struct Establishing<'a> {
     display_name: Option<String>,
     /// Names that turned out to be somebody else's.
     taken: BTreeSet<OwnedUserId>,
+    /// The name that this visit has seen to be free.
+    probed: Option<OwnedUserId>,
 }
 
 impl<'a> Establishing<'a> {
@@ -91,9 +122,8 @@ impl<'a> Establishing<'a> {
     ) -> Result<Self, EstablishError> {
         let server_name = &homeserver.config.server_name;
         let names = app.config.mapping.mapping.names(identity, server_name, &homeserver.reserved)?;
-        let template = homeserver.config.new_account.display_name.as_ref();
-        let display_name = template.map(|template| template.render(identity, server_name)).transpose()?;
-        Ok(Self { app, identity, homeserver, names, display_name, taken: BTreeSet::new() })
+        let display_name = display_name(identity, homeserver);
+        Ok(Self { app, identity, homeserver, names, display_name, taken: BTreeSet::new(), probed: None })
     }
 
     async fn run(mut self, mut person: Person) -> Result<OwnedUserId, EstablishError> {
@@ -140,7 +170,9 @@ impl<'a> Establishing<'a> {
     async fn probe(&mut self, user: &UserId) -> Result<(), EstablishError> {
         match self.homeserver.client.probe(user).await? {
             Probe::Free => {
-                self.advance(user, AccountState::Reserved, AccountState::Registering).await?;
+                if self.advance(user, AccountState::Reserved, AccountState::Registering).await? {
+                    self.probed = Some(user.to_owned());
+                }
             }
             Probe::Taken => self.give_up(user, AccountState::Reserved).await?,
         }
@@ -149,26 +181,46 @@ impl<'a> Establishing<'a> {
 
     /// Registers a name that a probe found free.
     async fn register(&mut self, user: &UserId) -> Result<(), EstablishError> {
-        match self.homeserver.client.register(user).await {
-            Ok(Registered::Created) => {}
-            // Free, and kept for another application service: a bridge's ghost to be.
-            Err(RegisterError::Exclusive(_)) => return self.give_up(user, AccountState::Registering).await,
-            Err(error) => return Err(error.into()),
-            // After a free probe it is our own earlier try, cut off before it was noted. Ours has never been
-            // handed to anybody: an account with a device is somebody's who came between probe and try.
-            Ok(Registered::InUse) => {
-                if self.homeserver.client.list_devices_of(user).await? > 0 {
-                    return self.give_up(user, AccountState::Registering).await;
-                }
+        let is_created = match self.homeserver.client.register(user).await {
+            Ok(Registered::Created) => true,
+            Ok(Registered::InUse) if self.is_our_own_try(user).await? => false,
+            Ok(Registered::InUse) | Err(RegisterError::Exclusive(_)) => {
+                // Somebody came between probe and try, or the name is kept for another application service.
+                return self.give_up(user, AccountState::Registering).await;
             }
+            Err(error) => {
+                if self.probed.as_deref() == Some(user) && did_nothing(&error) {
+                    // Nobody has tried since our own probe, and its answer is worth less every second: the next
+                    // visit asks again. A try that an earlier visit began may have made the account.
+                    self.advance(user, AccountState::Registering, AccountState::Reserved).await?;
+                }
+                return Err(error.into());
+            }
+        };
+        if let Some(name) = &self.display_name
+            && let Err(error) = self.homeserver.client.set_display_name(user, name).await
+        {
+            // Never at the cost of the account: a homeserver may let nobody change names, and they can do it themselves.
+            tracing::warn!(user.mxid = %user, cause = chain(&error), "a new account goes without a display name");
         }
-        if let Some(name) = &self.display_name {
-            self.homeserver.client.set_display_name(user, name).await?;
+        let mut is_active = self.advance(user, AccountState::Registering, AccountState::Active).await?;
+        if is_created && !is_active {
+            // Another visit's failure has taken the account a step back meanwhile; this one knows that it made it.
+            is_active = self.advance(user, AccountState::Reserved, AccountState::Active).await?;
         }
-        if self.advance(user, AccountState::Registering, AccountState::Active).await? {
+        if is_active {
             tracing::info!(user.mxid = %user, "account created");
         }
         Ok(())
+    }
+
+    /// Whether a name in use is an earlier try of ours that was cut off before it was noted: soon after a free probe,
+    /// and nobody has a device there, since ours is handed to nobody before it is noted.
+    async fn is_our_own_try(&self, user: &UserId) -> Result<bool, EstablishError> {
+        let account = accounts::find(&self.app.store, user).await?;
+        let is_recent =
+            account.is_some_and(|account| self.app.clock.now().since(account.updated_at) <= OWN_TRY);
+        Ok(is_recent && self.homeserver.client.list_devices_of(user).await? == 0)
     }
 
     /// One state on; `false` if another visit has moved it already, which is as good.

@@ -106,13 +106,13 @@ pub struct Failed {
 }
 
 /// Reads `callback` of `provider` as the answer to an attempt of this browser.
-#[tracing::instrument(skip_all, fields(provider.id = %provider, attempt.id, user.mxid))]
 pub async fn finish(
     app: &App,
     provider: &ProviderId,
     callback: &Callback,
     jar: &Jar,
 ) -> Result<Finished, Failed> {
+    tracing::Span::current().record("provider.id", provider.as_str());
     let early = |error| Failed { error, attempt: None };
     let configured = app.providers.get(provider).ok_or_else(|| early(FinishError::UnknownAttempt))?;
     let attempt = opened(app, configured, callback, jar).map_err(early)?;
@@ -146,12 +146,15 @@ async fn conclude(
     jar: &Jar,
 ) -> Result<Finished, FinishError> {
     let Step::Answer(state) = attempt.step.clone() else { return Err(FinishError::UnknownAttempt) };
+    let busy = |_| FinishError::Provider(ProviderError::unavailable("too many answers are being verified"));
+    let verifying = configured.verifying.try_acquire().map_err(busy)?;
     let ctx = Ctx { now: app.clock.now(), entropy: &*app.entropy };
     let outcome = configured
         .provider
         .complete(&ctx, &attempt.demand(), state, callback)
         .await
         .map_err(FinishError::Provider)?;
+    drop(verifying);
     let Proof { identity, spend } = match outcome {
         Outcome::Done(proof) => proof,
         Outcome::Continue(challenge) => {
@@ -166,6 +169,7 @@ async fn conclude(
     accept(&attempt.purpose, attempt.freshness, &identity, None, configured.skew, app.clock.now())?;
     let person = usher_store::people::find(&app.store, &PersonKey::from(&identity)).await?;
     let homeserver = select(app, &attempt.purpose, &identity, &person).await?;
+    tracing::Span::current().record("homeserver", homeserver.as_str());
     let user = establish(app, &identity, &homeserver, &person)
         .await
         .map_err(|error| FinishError::Establish { homeserver, error })?;

@@ -2,12 +2,14 @@
 
 use anyhow::Context as _;
 
-use super::start::{ConfigFile, connect};
+use super::{
+    print,
+    start::{ConfigFile, connect},
+};
 
 pub(super) async fn run(file: &ConfigFile) -> anyhow::Result<()> {
     let store = connect(&file.check().await?.config).await?;
     store.migrate().await.context("the database could not be brought up to date")?;
     store.close().await;
-    println!("the database is up to date");
-    Ok(())
+    print("the database is up to date\n")
 }

@@ -1,14 +1,19 @@
 //! `usher registration SERVER_NAME`: the homeserver's side of the application service.
 //! <https://spec.matrix.org/v1.19/application-service-api/#registration>
 
-use std::{fs::OpenOptions, io::Write as _, os::unix::fs::OpenOptionsExt as _, path::Path};
+use std::{
+    fs::{OpenOptions, Permissions},
+    io::Write as _,
+    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
+    path::Path,
+};
 
 use anyhow::{Context as _, bail};
 use ruma_common::ServerName;
 use secrecy::ExposeSecret as _;
 use serde::Serialize;
 
-use super::start::ConfigFile;
+use super::{print, start::ConfigFile};
 use crate::config::{ApplicationServiceConfig, HandoffConfig};
 
 #[derive(Serialize)]
@@ -50,8 +55,7 @@ pub(super) async fn run(
     let HandoffConfig::ApplicationService(service) = &homeserver.handoff;
     let yaml = yaml(server_name, service)?;
     let Some(path) = output else {
-        print!("{yaml}");
-        return Ok(());
+        return print(&yaml);
     };
     let cannot = || format!("{} cannot be written", path.display());
     // Whoever reads it can be anybody on that homeserver.
@@ -62,6 +66,8 @@ pub(super) async fn run(
         .mode(0o600)
         .open(path)
         .with_context(cannot)?;
+    // A file that was there keeps the mode it had.
+    file.set_permissions(Permissions::from_mode(0o600)).with_context(cannot)?;
     file.write_all(yaml.as_bytes()).with_context(cannot)?;
     eprintln!("wrote {}; add it to the homeserver's app_service_config_files and restart it", path.display());
     Ok(())

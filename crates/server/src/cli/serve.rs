@@ -3,6 +3,7 @@
 use std::{io::IsTerminal as _, sync::Arc};
 
 use anyhow::Context as _;
+use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use super::start::{Checked, ConfigFile, connect};
@@ -25,6 +26,7 @@ pub(super) async fn run(file: &ConfigFile, no_migrate: bool) -> anyhow::Result<(
     } else {
         store.migrate().await.context("the database could not be brought up to date")?;
     }
+    ignore_hangup()?;
     let listeners = bind(&config.listen)?;
     for listener in &listeners {
         tracing::info!(address = %listener.local_addr()?, portal = %config.public_base_url, "listening");
@@ -36,6 +38,17 @@ pub(super) async fn run(file: &ConfigFile, no_migrate: bool) -> anyhow::Result<(
     #[cfg(feature = "count-statements")]
     tracing::info!(statements = usher_store::statements(), "SQLite statements run");
     tracing::info!("stopped");
+    Ok(())
+}
+
+/// A closed terminal, or the habit of reloading, must not cut the sign-ins under way: the default is to die.
+fn ignore_hangup() -> anyhow::Result<()> {
+    let mut hangup = signal(SignalKind::hangup()).context("SIGHUP cannot be caught")?;
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            tracing::warn!("SIGHUP is ignored; restart Usher to have it read its config anew");
+        }
+    });
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! From the config file to what the commands need.
 
 use std::{
+    ffi::OsString,
     fmt,
     path::{Path, PathBuf},
     time::Duration,
@@ -24,7 +25,7 @@ const DEFAULT_MAX_ANSWER: usize = 1 << 20;
 /// A config file and the environment that is laid over it.
 pub(super) struct ConfigFile {
     path: PathBuf,
-    environment: Vec<(String, String)>,
+    environment: Vec<(OsString, OsString)>,
 }
 
 /// A config that cannot be wrong any more, and what was built from it.
@@ -51,7 +52,7 @@ impl fmt::Display for Invalid {
 impl std::error::Error for Invalid {}
 
 impl ConfigFile {
-    pub(super) fn new(path: PathBuf, environment: impl IntoIterator<Item = (String, String)>) -> Self {
+    pub(super) fn new(path: PathBuf, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
         Self { path, environment: environment.into_iter().collect() }
     }
 
@@ -64,10 +65,10 @@ impl ConfigFile {
         let outgoing = Outgoing::new(None, DEFAULT_TIMEOUT, DEFAULT_MAX_ANSWER)
             .context("the HTTP client could not be made")?;
         let backends = Backends::compiled_in(&outgoing);
-        let document = config::load(&self.path, self.environment.iter().cloned())?;
         let invalid = |problems| Invalid { path: self.path.clone(), problems };
         let directory = self.directory()?;
         let mut problems = Problems::default();
+        let document = config::load(&self.path, self.environment.iter().cloned(), &mut problems)?;
         let draft = Draft::read(document, &directory, &backends, &mut problems);
         let providers = Providers::build(&draft.providers, &draft.portal(), &backends, &mut problems).await;
         let homeservers = Homeservers::build(&draft.homeservers, &draft.reserved(), &outgoing, &mut problems);

@@ -5,6 +5,7 @@ use std::path::Path;
 use schemars::JsonSchema;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
+use usher_store::Options;
 
 use super::{Problems, fields::Fields as _};
 
@@ -31,7 +32,7 @@ pub(super) struct RawDatabase {
 
 impl RawDatabase {
     pub(super) fn validate(self, directory: &Path, problems: &mut Problems) -> Option<DatabaseConfig> {
-        let max_connections = self.max_connections.unwrap_or(10);
+        let max_connections = self.max_connections.unwrap_or(Options::DEFAULT_MAX_CONNECTIONS);
         if !(1..=500).contains(&max_connections) {
             problems.error("database.max_connections", "must be between 1 and 500");
         }
@@ -41,6 +42,10 @@ impl RawDatabase {
         };
         let url = problems.secret("database.url", inline, self.url_file.as_deref(), directory)?;
         let url = absolute(&url, directory, problems)?;
+        if let Err(error) = Options::new(url.clone()).check() {
+            problems.error("database.url", error.to_string());
+            return None;
+        }
         Some(DatabaseConfig { url, max_connections })
     }
 }

@@ -92,7 +92,7 @@ impl Fields for Problems {
         file: Option<&str>,
         directory: &Path,
     ) -> Option<SecretString> {
-        let secret = match (inline, file) {
+        let (secret, remedy) = match (inline, file) {
             (Some(_), Some(_)) => {
                 self.error(path, format!("is given twice; keep `{path}` or `{path}_file`, not both"));
                 return None;
@@ -104,20 +104,25 @@ impl Fields for Problems {
                 );
                 return None;
             }
-            (Some(inline), None) => inline,
+            (Some(inline), None) => {
+                (inline, (path.to_owned(), "is empty; make a secret with `usher secret`"))
+            }
             (None, Some(file)) => {
                 let path = format!("{path}_file");
                 let bytes = self.file(&path, file, directory)?;
+                if is_readable_by_all(&directory.join(file)) {
+                    self.warn(&path, "names a file that everybody on this machine can read; chmod o-r it");
+                }
                 let Ok(text) = String::from_utf8(bytes) else {
                     self.error(path, "names a file that is not text");
                     return None;
                 };
-                text
+                (text, (path, "names a file that is empty; write the secret into it"))
             }
         };
         let secret = secret.trim();
         if secret.is_empty() {
-            self.error(path, "is empty");
+            self.error(remedy.0, remedy.1);
             return None;
         }
         Some(SecretString::from(secret.to_owned()))
@@ -128,5 +133,19 @@ impl Fields for Problems {
         std::fs::read(&file)
             .map_err(|error| self.error(path, format!("cannot be read: {}: {error}", file.display())))
             .ok()
+    }
+}
+
+/// Only Unix says so in a file's mode.
+fn is_readable_by_all(file: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        std::fs::metadata(file).is_ok_and(|metadata| metadata.permissions().mode() & 0o004 != 0)
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = file;
+        false
     }
 }

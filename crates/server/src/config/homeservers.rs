@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::{Problems, fields::Fields as _};
+use super::{Problems, fields::Fields as _, is_loopback};
 
 /// One homeserver.
 #[derive(Clone, Debug)]
@@ -76,7 +76,8 @@ pub(super) struct RawHomeserver {
     base_url: Option<String>,
     /// Where Usher finds it, if not at `base_url`; required where `hosts` are given, since `base_url` is then Usher.
     upstream_url: Option<String>,
-    /// Host names at which Usher itself answers for this homeserver.
+    /// Host names at which Usher itself answers for this homeserver. In this release it answers 404 there: give none
+    /// that clients use.
     hosts: Vec<String>,
     /// Further content of the `well_known` that clients are given, such as `m.identity_server`.
     well_known: Map<String, Value>,
@@ -140,6 +141,9 @@ pub(super) fn validate(
         if !names.insert(homeserver.server_name.clone()) {
             problems.error(format!("{path}.server_name"), "stands twice; list every homeserver once");
         }
+        for earlier in &homeservers {
+            refuse_twins(&homeserver, earlier, problems);
+        }
         for host in &homeserver.hosts {
             if !hosts.insert(host.clone()) {
                 problems.error(format!("{path}.hosts"), format!("{host} belongs to two homeservers"));
@@ -148,6 +152,32 @@ pub(super) fn validate(
         homeservers.push(homeserver);
     }
     homeservers
+}
+
+/// What tells one homeserver from another, besides its name.
+fn refuse_twins(homeserver: &HomeserverConfig, earlier: &HomeserverConfig, problems: &mut Problems) {
+    let HomeserverConfig { path, base_url, handoff, .. } = homeserver;
+    let HandoffConfig::ApplicationService(own) = handoff;
+    let HandoffConfig::ApplicationService(other) = &earlier.handoff;
+    if *base_url == earlier.base_url {
+        problems.error(
+            format!("{path}.base_url"),
+            format!("is that of {} too; clients would come to the wrong homeserver", earlier.path),
+        );
+    }
+    if own.as_token.expose_secret() == other.as_token.expose_secret() {
+        problems.error(
+            format!("{path}.handoff.application_service.as_token"),
+            format!("is that of {} too; make one for each homeserver with `usher secret`", earlier.path),
+        );
+    }
+}
+
+/// `as_token` and people's access tokens travel there.
+fn warn_in_the_clear(url: Option<&Url>, path: &str, problems: &mut Problems) {
+    if url.is_some_and(|url| url.scheme() == "http" && !is_loopback(url)) {
+        problems.warn(path, "is plain http: whoever listens on the way gets every token; use https");
+    }
 }
 
 impl RawHomeserver {
@@ -165,6 +195,10 @@ impl RawHomeserver {
             Some(url) => problems.base_url(&at("upstream_url"), Some(url)),
             None => base_url.clone(),
         };
+        warn_in_the_clear(base_url.as_ref(), &at("base_url"), problems);
+        if self.upstream_url.is_some() {
+            warn_in_the_clear(upstream_url.as_ref(), &at("upstream_url"), problems);
+        }
         if let (Some(upstream), Some(portal)) = (&upstream_url, portal)
             && upstream.origin() == portal.origin()
         {
@@ -295,7 +329,7 @@ impl RawNewAccount {
         let display_name = self.display_name.and_then(|source| {
             usher_core::mapping::LocalpartTemplate::parse(&source)
                 .map_err(|error| {
-                    problems.error(format!("{path}.display_name"), format!("is not a template: {error}"));
+                    problems.error(format!("{path}.display_name"), error.to_string());
                 })
                 .ok()
         });

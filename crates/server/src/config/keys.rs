@@ -55,12 +55,13 @@ pub(super) fn validate(raw: Vec<RawKey>, directory: &Path, problems: &mut Proble
             problems.error(format!("{path}.id"), "stands twice; give every key its own id");
         }
         let path = format!("{path}.secret");
+        let written_at = if key.secret.is_none() { format!("{path}_file") } else { path.clone() };
         let secret = problems.secret(&path, key.secret, key.secret_file.as_deref(), directory);
         let secret = secret.and_then(|text| {
             let bytes = HEXLOWER_PERMISSIVE.decode(text.expose_secret().as_bytes()).ok();
             let secret = bytes.and_then(|bytes| bytes.try_into().ok());
             if secret.is_none() {
-                problems.error(path, "must be 64 hexadecimal digits; make one with `usher secret`");
+                problems.error(written_at, "must be 64 hexadecimal digits; make one with `usher secret`");
             }
             secret
         });

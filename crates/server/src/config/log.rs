@@ -6,8 +6,8 @@ use tracing_subscriber::EnvFilter;
 
 use super::Problems;
 
-/// What the web server says of its threads is of no use to an operator.
-const DEFAULT_FILTER: &str = "info,actix_server=warn";
+/// What the web server says of its threads, and of what strangers send that is no HTTP, is of no use to an operator.
+const DEFAULT_FILTER: &str = "info,actix_server=warn,actix_http=off";
 
 /// What is logged, and how.
 #[derive(Clone, Debug)]

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::{Problems, fields::Fields as _};
+use crate::attempt::{ClientRedirect, ClientRedirectError};
 
 /// Lifetimes and trusted clients.
 #[derive(Clone, Debug)]
@@ -27,6 +28,16 @@ impl ClientSite {
     /// Whether `url` lies within the site: the prefix ends at a segment's end, so `/app` is not `/apple`.
     #[must_use]
     pub fn contains(&self, url: &Url) -> bool {
+        let is_app = !matches!(self.0.scheme(), "https" | "http");
+        if is_app && self.0.host_str().unwrap_or_default().is_empty() && self.0.path().is_empty() {
+            // `element://`: every address of the app.
+            return url.scheme() == self.0.scheme();
+        }
+        // Encoded slashes are a segment's characters here, and a way out of the prefix to some servers.
+        let path = url.path().to_ascii_lowercase();
+        if ["%2f", "%5c", "..", "%2e%2e"].iter().any(|trick| path.contains(trick)) {
+            return false;
+        }
         let same_place = url.scheme() == self.0.scheme()
             && url.host_str() == self.0.host_str()
             && url.port_or_known_default() == self.0.port_or_known_default();
@@ -69,7 +80,12 @@ impl RawLogin {
                 continue;
             };
             let is_bare = url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
-            if is_bare {
+            if matches!(ClientRedirect::parse(raw), Err(ClientRedirectError::Scheme)) {
+                problems.error(
+                    path,
+                    "has a scheme that no client may have; give an https URL or an app's scheme",
+                );
+            } else if is_bare {
                 trusted_clients.push(ClientSite(url));
             } else {
                 problems.error(path, "must have no user name, `?` or `#` part");
@@ -95,6 +111,8 @@ mod tests {
             ("default port", "https://app.ac.cdl:443/", "https://app.ac.cdl/", true),
             ("case of the host", "https://APP.ac.cdl/", "https://app.AC.cdl/", true),
             ("a custom scheme", "element://connect", "element://connect?x=1", true),
+            ("any address of an app", "element://", "element://connect?x=1", true),
+            ("an encoded way out", "https://app.ac.cdl/web", "https://app.ac.cdl/web/..%2fevil", false),
             ("inside a segment", "https://app.ac.cdl/web", "https://app.ac.cdl/webevil", false),
             ("a longer host", "https://app.ac.cdl/", "https://app.ac.cdl.evil.example/", false),
             (

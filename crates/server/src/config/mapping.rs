@@ -58,7 +58,7 @@ impl RawMapping {
         }
         let source = self.localpart.unwrap_or_else(|| "{{ subject }}".to_owned());
         let template = LocalpartTemplate::parse(&source)
-            .map_err(|error| problems.error("mapping.localpart", format!("is not a template: {error}")))
+            .map_err(|error| problems.error("mapping.localpart", error.to_string()))
             .ok()?;
         Some(MappingConfig { mapping: Mapping { template, suffix: Suffix { separator, last } }, reserved })
     }

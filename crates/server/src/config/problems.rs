@@ -24,12 +24,23 @@ pub enum Severity {
 
 /// Problems in the order they were found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Problems(Vec<Problem>);
+pub struct Problems {
+    found: Vec<Problem>,
+    /// Paths of what could not be read at all, with everything below.
+    unread: Vec<String>,
+}
 
 impl Problems {
     /// Something that must be mended before Usher starts.
     pub fn error(&mut self, path: impl Into<String>, message: impl Into<String>) {
         self.add(Severity::Error, path.into(), message.into());
+    }
+
+    /// Likewise, of a value that cannot be read: what it contains is not missing besides.
+    pub(super) fn unread(&mut self, path: impl Into<String>, message: impl Into<String>) {
+        let path = path.into();
+        self.unread.push(path.clone());
+        self.error(path, message);
     }
 
     /// Something that is allowed and probably not meant.
@@ -39,7 +50,12 @@ impl Problems {
 
     /// A key that must be there. Says nothing if the key was there and wrong: that was already said.
     pub fn missing(&mut self, path: &str, example: &str) {
-        if !self.0.iter().any(|problem| problem.path == path) {
+        let is_within = |outer: &String| {
+            path.strip_prefix(outer.as_str())
+                .is_some_and(|rest| outer.is_empty() || rest.is_empty() || rest.starts_with(['.', '[']))
+        };
+        let is_said = self.found.iter().any(|problem| problem.path == path);
+        if !is_said && !self.unread.iter().any(is_within) {
             self.error(path, format!("is missing; give {example}"));
         }
     }
@@ -47,22 +63,22 @@ impl Problems {
     /// Whether anything keeps Usher from starting.
     #[must_use]
     pub fn has_errors(&self) -> bool {
-        self.0.iter().any(|problem| problem.severity == Severity::Error)
+        self.found.iter().any(|problem| problem.severity == Severity::Error)
     }
 
     /// All of them, in the order they were found.
     pub fn iter(&self) -> impl Iterator<Item = &Problem> {
-        self.0.iter()
+        self.found.iter()
     }
 
     fn add(&mut self, severity: Severity, path: String, message: String) {
-        self.0.push(Problem { severity, path, message });
+        self.found.push(Problem { severity, path, message });
     }
 }
 
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for problem in &self.0 {
+        for problem in &self.found {
             let severity = match problem.severity {
                 Severity::Error => "error",
                 Severity::Warning => "warning",

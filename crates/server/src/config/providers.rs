@@ -58,18 +58,15 @@ pub(super) fn validate(
             problems.error(path, "must be a section with `id`, `name` and one backend, such as `cas`");
             continue;
         };
-        let (names, rest): (Vec<_>, Vec<_>) =
-            own.keys().cloned().partition(|key| OWN_KEYS.contains(&key.as_str()));
-        drop(names);
+        let rest: Vec<_> = own.keys().filter(|key| !OWN_KEYS.contains(&key.as_str())).cloned().collect();
         let sections: Vec<_> = rest.into_iter().filter_map(|key| own.remove_entry(&key)).collect();
         let backend = backend(sections, &path, backends, problems);
-        let descriptor = descriptor(own, &path, problems);
-        if let Some((descriptor, _)) = &descriptor
-            && !ids.insert(descriptor.id.clone())
-        {
+        let (descriptor, skew) = descriptor(own, &path, problems);
+        if descriptor.as_ref().is_some_and(|descriptor| !ids.insert(descriptor.id.clone())) {
             problems.error(format!("{path}.id"), "stands twice; give every provider its own id");
         }
-        if let (Some((descriptor, skew)), Some((kind, mut section))) = (descriptor, backend) {
+        if let Some((kind, mut section)) = backend {
+            let descriptor = descriptor.unwrap_or_else(|| stand_in(index));
             absolute_files(&mut section, directory);
             providers.push(ProviderConfig { path, descriptor, kind, section, skew });
         }
@@ -110,6 +107,13 @@ fn backend(
     }
 }
 
+/// For a provider whose own keys are wrong, which was said: its backend's section can be looked at all the same.
+fn stand_in(index: usize) -> Descriptor {
+    let id = format!("provider-{index}");
+    let id = ProviderId::parse(&id).expect("letters, a hyphen and digits");
+    Descriptor { name: id.to_string(), id, icon: None, brand: None }
+}
+
 /// A backend does not know where the config file is: relative paths under `x_file` are made absolute before it is
 /// given its section.
 fn absolute_files(section: &mut Value, directory: &Path) {
@@ -133,7 +137,7 @@ fn descriptor(
     own: Map<String, Value>,
     path: &str,
     problems: &mut Problems,
-) -> Option<(Descriptor, Duration)> {
+) -> (Option<Descriptor>, Duration) {
     let raw: RawProvider = section::read_at(Value::Object(own), path, problems);
     let at = |key: &str| format!("{path}.{key}");
     let minute = Duration::from_mins(1);
@@ -162,8 +166,9 @@ fn descriptor(
     if !raw.brand.as_deref().is_none_or(is_brand) {
         problems.error(at("brand"), "must match [a-z][a-z0-9_.-]* and have at most 255 characters");
     }
-    let descriptor = Descriptor { id: id?, name: raw.name?, icon: raw.icon, brand: raw.brand };
-    Some((descriptor, skew))
+    let named = id.zip(raw.name);
+    let descriptor = named.map(|(id, name)| Descriptor { id, name, icon: raw.icon, brand: raw.brand });
+    (descriptor, skew)
 }
 
 /// The grammar of `brand`: client-server API v1.19, "SSO during registration/login", common namespaced identifiers.

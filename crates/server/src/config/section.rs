@@ -4,8 +4,9 @@
 use std::fmt::Write as _;
 
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, json};
 use serde_path_to_error::{Path, Segment};
+use usher_core::ConfigProblem;
 
 use super::Problems;
 
@@ -19,22 +20,29 @@ pub(super) fn read<T: DeserializeOwned + Default>(mut value: Value, problems: &m
             Ok(read) => return read,
             Err(mistake) => {
                 let mut keys = keys(mistake.path());
-                let message = mistake.inner().to_string();
-                if let Some(field) = unknown_field(&message) {
-                    if keys.last() != Some(&Key::Name(field.clone())) {
-                        keys.push(Key::Name(field));
-                    }
-                    problems.error(spell(&keys), unknown_key(&message));
-                } else {
-                    problems.error(spell(&keys), message);
+                if let Some(field) = unknown_field(&mistake.inner().to_string())
+                    && keys.last() != Some(&Key::Name(field.clone()))
+                {
+                    keys.push(Key::Name(field));
                 }
-                if !take_out(&mut value, &keys) {
-                    return T::default();
+                let ConfigProblem { path, message } =
+                    ConfigProblem::unreadable(spell(&keys), mistake.inner());
+                if message.contains("whole number") && understand_number(&mut value, &keys) {
+                    continue;
+                }
+                // An item that was taken out of a list may be refused again for what stands in its place.
+                if !problems.iter().any(|problem| problem.path == path) {
+                    problems.unread(path, message);
+                }
+                while !take_out(&mut value, &keys) {
+                    if keys.pop().is_none() {
+                        return T::default();
+                    }
                 }
             }
         }
     }
-    problems.error("", "has too many mistakes to list; is this an Usher config?");
+    problems.unread("", "has too many mistakes to list; is this an Usher config?");
     T::default()
 }
 
@@ -44,9 +52,17 @@ pub(super) fn read_at<T: DeserializeOwned + Default>(value: Value, path: &str, p
     let read = read(value, &mut own);
     for problem in own.iter() {
         let separator = if problem.path.is_empty() || problem.path.starts_with('[') { "" } else { "." };
-        problems.error(format!("{path}{separator}{}", problem.path), problem.message.clone());
+        problems.unread(format!("{path}{separator}{}", problem.path), problem.message.clone());
     }
     read
+}
+
+/// A variable of the environment can only say a number as text.
+fn understand_number(value: &mut Value, keys: &[Key]) -> bool {
+    let Some(text) = at(value, keys) else { return false };
+    let Some(number) = text.as_str().and_then(|text| text.parse::<u64>().ok()) else { return false };
+    *text = Value::from(number);
+    true
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,34 +96,30 @@ fn spell(keys: &[Key]) -> String {
     path
 }
 
-/// serde words it "unknown field `x`, expected one of `a`, `b`".
+/// serde words it "unknown field `x`, expected one of `a`, `b`", or "…, there are no fields".
 fn unknown_field(message: &str) -> Option<String> {
     let rest = message.strip_prefix("unknown field `")?;
-    rest.split_once('`').map(|(field, _)| field.to_owned())
+    let (field, _) =
+        rest.rsplit_once("`, expected ").or_else(|| rest.rsplit_once("`, there are no fields"))?;
+    Some(field.to_owned())
 }
 
-fn unknown_key(message: &str) -> String {
-    let expected = message.split_once(", ").map_or("", |(_, expected)| expected);
-    format!("is not a key here; {expected}")
+fn at<'a>(value: &'a mut Value, keys: &[Key]) -> Option<&'a mut Value> {
+    keys.iter().try_fold(value, |place, key| match key {
+        Key::Name(name) => place.get_mut(name),
+        Key::Index(index) => place.get_mut(*index),
+    })
 }
 
+/// An item of a list becomes an empty section, so that the indices of those after it keep their meaning; where that
+/// is no better, this gives `false`, and the list has to go.
 fn take_out(value: &mut Value, keys: &[Key]) -> bool {
     let Some((last, parents)) = keys.split_last() else { return false };
-    let mut parent = value;
-    for key in parents {
-        let child = match key {
-            Key::Name(name) => parent.get_mut(name),
-            Key::Index(index) => parent.get_mut(*index),
-        };
-        let Some(child) = child else { return false };
-        parent = child;
-    }
-    match (last, parent) {
-        (Key::Name(name), Value::Object(map)) => map.remove(name).is_some(),
-        // Not removed: the indices of the items after it must keep their meaning.
-        (Key::Index(index), Value::Array(items)) => match items.get_mut(*index) {
-            Some(item) if !item.is_object() => {
-                *item = Value::Object(serde_json::Map::new());
+    match (last, at(value, parents)) {
+        (Key::Name(name), Some(Value::Object(map))) => map.remove(name).is_some(),
+        (Key::Index(index), Some(Value::Array(items))) => match items.get_mut(*index) {
+            Some(item) if *item != json!({}) => {
+                *item = json!({});
                 true
             }
             _ => false,

@@ -77,9 +77,34 @@ fn every_mistake_is_named_with_its_key_and_what_would_be_right() {
         (
             "a number",
             key("/public_base_url", json!(5)),
-            "public_base_url: invalid type: integer `5`, expected a string",
+            "public_base_url: must be a string; put quotes around it",
         ),
         ("a bad address", key("/listen", json!(["8080"])), "listen[0]: is not an address and a port"),
+        (
+            "an address that is a number",
+            key("/listen", json!(["127.0.0.1:8080", 8081])),
+            "listen[1]: must be a string; put quotes around it",
+        ),
+        ("an address that is a section", key("/listen", json!([{}])), "listen[0]: must be a string"),
+        (
+            "a reserved number",
+            key("/mapping", json!({ "reserved": ["a", 12] })),
+            "mapping.reserved[1]: must be a",
+        ),
+        ("no list", key("/keys", json!("hunter2")), "keys: must be a list"),
+        ("keys that are texts", key("/keys", json!(["hunter2"])), "keys[0]: must be a section"),
+        ("no section", key("/mapping", json!("hunter2")), "mapping: must be a section"),
+        (
+            "a number of words",
+            key("/database", json!({ "max_connections": "many" })),
+            "database.max_connections: must be a whole number",
+        ),
+        (
+            "a Postgres parameter",
+            key("/database", json!({ "url": "postgres://u:p@h/d?sslmode=hunter2" })),
+            "database.url: the database URL is not usable",
+        ),
+        ("an empty secret", key("/keys/0/secret", json!(" ")), "keys[0].secret: is empty; make a secret"),
         ("no address", key("/listen", json!([])), "listen: must name at least one address"),
         (
             "another database",
@@ -181,6 +206,16 @@ fn every_mistake_is_named_with_its_key_and_what_would_be_right() {
             "homeservers[0].new_account.display_name: is not a template",
         ),
         (
+            "an unknown name in a template",
+            key("/homeservers/0/new_account", json!({ "display_name": "{{ atributes.cn }}" })),
+            "homeservers[0].new_account.display_name: uses `atributes`, which",
+        ),
+        (
+            "an unknown name in the localpart",
+            key("/mapping", json!({ "localpart": "{{ user }}" })),
+            "mapping.localpart: uses `user`, which a template does not have; there are: subject, provider",
+        ),
+        (
             "a slow homeserver",
             key("/homeservers/0/timeout", json!("1h")),
             "homeservers[0].timeout: must be between 1s and 1m",
@@ -254,11 +289,16 @@ fn every_mistake_is_named_with_its_key_and_what_would_be_right() {
             "login.trusted_clients[0]: must have no",
         ),
         (
+            "a client that is a script",
+            key("/login", json!({ "trusted_clients": ["javascript:alert(1)"] })),
+            "login.trusted_clients[0]: has a scheme",
+        ),
+        (
             "an hour for a token",
             key("/login", json!({ "token_lifetime": "1h" })),
             "login.token_lifetime: must be between",
         ),
-        ("a bad format", key("/log", json!({ "format": "xml" })), "log.format: unknown variant `xml`"),
+        ("a bad format", key("/log", json!({ "format": "xml" })), "log.format: must be "),
     ] {
         let mut document = good();
         let (parent, last) = pointer.rsplit_once('/').expect("a pointer");
@@ -319,6 +359,8 @@ fn ids_that_stand_twice_are_refused() {
     for expected in [
         "providers[1].id: stands twice",
         "homeservers[1].server_name: stands twice",
+        "homeservers[1].base_url: is that of homeservers[0] too",
+        "homeservers[1].handoff.application_service.as_token: is that of homeservers[0] too",
         "keys[1].id: stands twice",
     ] {
         assert!(problems.iter().any(|problem| problem.starts_with(expected)), "{expected}: {problems:?}");
@@ -327,10 +369,72 @@ fn ids_that_stand_twice_are_refused() {
 
 #[test]
 fn what_is_doubtful_is_a_warning() {
+    for (name, pointer, value, expected) in [
+        (
+            "the portal",
+            "/public_base_url",
+            json!("http://matrix.ac.cdl"),
+            Some("public_base_url: is plain http"),
+        ),
+        (
+            "a homeserver",
+            "/homeservers/0/base_url",
+            json!("http://matrix.eng.ac.cdl"),
+            Some("homeservers[0].base_url: is plain http"),
+        ),
+        ("a homeserver here", "/homeservers/0/base_url", json!("http://127.0.0.1:8008"), None),
+    ] {
+        let mut document = good();
+        *document.pointer_mut(pointer).expect(name) = value;
+        let (_, warnings) = parse(document, "/").expect("valid all the same");
+        let shown = warnings.to_string();
+        match expected {
+            Some(expected) => assert!(shown.starts_with(&format!("warning: {expected}")), "{name}: {shown}"),
+            None => assert_eq!(shown, "", "{name}"),
+        }
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_secrets_file_is_for_its_owner_and_not_empty() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("key");
+    for (name, content, mode, expected) in [
+        ("good", "07".repeat(32), 0o600, ""),
+        ("open", "07".repeat(32), 0o644, "warning: keys[0].secret_file: names a file that everybody"),
+        ("short", "07".to_owned(), 0o600, "error: keys[0].secret_file: must be 64 hexadecimal digits"),
+        ("empty", "\n".to_owned(), 0o600, "error: keys[0].secret_file: names a file that is empty"),
+    ] {
+        std::fs::write(&file, content).expect("written");
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).expect("set");
+        let mut document = good();
+        document["keys"][0] = json!({ "id": "a", "secret_file": file });
+        let result = parse(document, "/").map(|(_, warnings)| warnings);
+        let shown = result.unwrap_or_else(|problems| problems).to_string();
+        assert!(shown.starts_with(expected) && shown.lines().count() <= 1, "{name}: {shown}");
+        assert_eq!(shown.is_empty(), expected.is_empty(), "{name}: {shown}");
+    }
+}
+
+#[test]
+fn a_number_may_be_written_as_text() {
     let mut document = good();
-    document["public_base_url"] = json!("http://matrix.ac.cdl");
-    let (_, warnings) = parse(document, "/").expect("valid all the same");
-    assert!(warnings.to_string().starts_with("warning: public_base_url: is plain http"), "{warnings}");
+    document["database"] = json!({ "max_connections": "7" });
+    let (config, _) = parse(document, "/").expect("valid");
+    assert_eq!(config.database.max_connections, 7);
+}
+
+#[test]
+fn a_provider_without_a_good_name_has_its_section_looked_at() {
+    let mut document = good();
+    document["providers"][0]["id"] = json!("a b");
+    let mut problems = Problems::default();
+    let draft = Draft::read(document, Path::new("/"), &backends(), &mut problems);
+    assert_eq!(draft.providers[0].section["base_url"], "https://cas.ac.cdl/cas");
+    assert_eq!(draft.providers[0].descriptor.id.to_string(), "provider-0");
+    assert!(draft.finish(problems).is_err());
 }
 
 #[test]
@@ -341,6 +445,38 @@ fn problems_never_show_a_secret() {
     document["homeservers"][0]["handoff"]["application_service"]["as_token"] = json!("hunter2");
     let shown = problems(document).join("\n");
     assert!(!shown.is_empty() && !shown.contains("hunter2"), "{shown}");
+}
+
+#[test]
+fn a_value_of_the_wrong_type_is_not_repeated() {
+    let secret = json!(1_234_567_890_123_456_u64);
+    for (name, pointer, value, path) in [
+        (
+            "a token that is a number",
+            "/homeservers/0/handoff/application_service/as_token",
+            secret.clone(),
+            "homeservers[0].handoff.application_service.as_token",
+        ),
+        ("a key that is a number", "/keys/0/secret", secret.clone(), "keys[0].secret"),
+        ("a key that is a text", "/keys/0", json!("1234567890123456, expected x"), "keys[0]"),
+        ("a text for all keys", "/keys", json!("1234567890123456"), "keys"),
+        ("a text for a homeserver", "/homeservers/0", json!("1234567890123456"), "homeservers[0]"),
+        (
+            "a text for a handoff",
+            "/homeservers/0/handoff",
+            json!("1234567890123456"),
+            "homeservers[0].handoff",
+        ),
+        ("a list in a secret", "/keys/0/secret", json!([secret]), "keys[0].secret"),
+    ] {
+        let mut document = good();
+        *document.pointer_mut(pointer).expect(name) = value;
+        let shown = problems(document).join("\n");
+        assert!(shown.starts_with(&format!("{path}: must be a ")), "{name}: {shown}");
+        for part in ["1234567890123456", "Raw", "struct", "invalid type"] {
+            assert!(!shown.contains(part), "{name}: {shown}");
+        }
+    }
 }
 
 #[test]

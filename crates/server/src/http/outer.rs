@@ -19,6 +19,9 @@ use crate::app::App;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// Longer than any path of ours; a stranger's may be as long as a request's head.
+const MAX_LOGGED_PATH: usize = 200;
+
 /// Client-server API v1.19, "Web Browser Clients": on every answer, errors included.
 const CORS: [(HeaderName, &str); 3] = [
     (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
@@ -35,8 +38,18 @@ pub(crate) async fn outer<B: MessageBody + 'static>(
     let id = app.entropy.base64url::<9>();
     request.extensions_mut().insert(RequestId(id.clone()));
     // The path without its query: queries carry tickets and tokens.
-    let span =
-        tracing::info_span!("request", request.id = %id, method = %request.method(), path = request.path());
+    // What the use cases find out is recorded in the same span, so that a failure says whom it is about.
+    let path: String = request.path().chars().take(MAX_LOGGED_PATH).collect();
+    let span = tracing::info_span!(
+        "request",
+        request.id = %id,
+        method = %request.method(),
+        path,
+        provider.id = tracing::field::Empty,
+        attempt.id = tracing::field::Empty,
+        user.mxid = tracing::field::Empty,
+        homeserver = tracing::field::Empty,
+    );
     let mut response = match without_route(&app, &request) {
         Some(response) => request.into_response(response).map_into_right_body(),
         None => next.call(request).instrument(span).await?.map_into_left_body(),
@@ -52,8 +65,8 @@ pub(crate) async fn outer<B: MessageBody + 'static>(
 
 fn without_route(app: &App, request: &ServiceRequest) -> Option<HttpResponse> {
     if request.headers().contains_key(HOP_HEADER.as_str()) {
-        // A stranger can send the header too, so this wakes nobody; the caller's own failure is logged as an error.
-        tracing::warn!("a request of Usher's own came back: an upstream_url points at Usher");
+        // Anybody can send the header; the call's own failure is logged as an error where it was made.
+        tracing::debug!("a request of Usher's own came back: an upstream_url points at Usher");
         let sentence = "This request came from Usher itself: homeservers[].upstream_url must be the homeserver's own address";
         return Some(MatrixError::new(StatusCode::LOOP_DETECTED, "M_UNKNOWN", sentence).response());
     }
@@ -66,7 +79,7 @@ fn without_route(app: &App, request: &ServiceRequest) -> Option<HttpResponse> {
         .rsplit_once(':')
         .filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()))
         .map_or(host, |(host, _)| host);
-    let host = url::Host::parse(host).ok()?.to_string();
+    let host = url::Host::parse(host.trim_end_matches('.')).ok()?.to_string();
     app.homeservers.at_host(&host).map(|_| MatrixError::unrecognized().response())
 }
 

@@ -12,7 +12,7 @@ use usher_core::{Entropy, Timestamp};
 use usher_homeserver::{HandoffError, LogIn, Session};
 use usher_store::{
     StoreError, TokenHash,
-    login_tokens::{self, Claim, Claimed, Lease, Refused},
+    login_tokens::{self, ChosenDevice, Claim, Claimed, Lease, Refused},
     sessions::{self, NewSession},
 };
 
@@ -77,7 +77,6 @@ pub enum RedeemError {
 }
 
 /// Trades a login token for a session.
-#[tracing::instrument(skip_all, fields(user.mxid, homeserver))]
 pub async fn redeem(app: &App, login: &TokenLogin) -> Result<LoggedIn, RedeemError> {
     if !is_well_formed(&login.token) {
         return Err(RedeemError::BadToken);
@@ -98,18 +97,20 @@ pub async fn redeem(app: &App, login: &TokenLogin) -> Result<LoggedIn, RedeemErr
     let span = tracing::Span::current();
     span.record("user.mxid", claimed.mxid.as_str()).record("homeserver", claimed.mxid.server_name().as_str());
     let Some(homeserver) = app.homeservers.get(claimed.mxid.server_name()) else {
-        release(app, &token_hash, &lease).await;
+        release(app, &token_hash, &lease, ChosenDevice::Forgotten).await;
         return Err(RedeemError::HomeserverGone(claimed.mxid));
     };
     match hand_off(homeserver, &claimed, login).await {
         Ok(session) => {
             finish(app, &token_hash, &lease, &claimed, &session).await?;
-            tracing::info!(user.mxid = %claimed.mxid, device.id = %session.device_id, "session opened");
+            tracing::info!(user.mxid = %claimed.mxid, device.id = ?session.device_id.as_str(), "session opened");
             Ok(LoggedIn { session, homeserver: claimed.mxid.server_name().to_owned() })
         }
         Err(error) => {
             if error.is_definite() {
-                release(app, &token_hash, &lease).await;
+                let kept = error.may_have_opened();
+                let device = if kept { ChosenDevice::Kept } else { ChosenDevice::Forgotten };
+                release(app, &token_hash, &lease, device).await;
             }
             Err(RedeemError::Handoff { user: claimed.mxid, error })
         }
@@ -156,8 +157,8 @@ async fn finish(
 }
 
 /// Gives the token back. If the database is away the lease runs out by itself.
-async fn release(app: &App, token_hash: &TokenHash, lease: &Lease) {
-    if let Err(error) = login_tokens::release(&app.store, token_hash, lease, app.clock.now()).await {
+async fn release(app: &App, token_hash: &TokenHash, lease: &Lease, device: ChosenDevice) {
+    if let Err(error) = login_tokens::release(&app.store, token_hash, lease, device, app.clock.now()).await {
         tracing::warn!(%error, "a login token could not be given back; its lease will run out");
     }
 }

@@ -13,8 +13,8 @@ use crate::{
     http::{MatrixError, PageProblem, problem_page},
 };
 
-/// First segments of the client-server API (v1.19) below `/_matrix/client/{r0,v1,v3}/`, but for `login` and `register`.
-const ENDPOINTS: [&str; 35] = [
+/// First segments of the client-server API (v1.19) below `/_matrix/client/{r0,v1,v3}/`, but for `login`; of `register`, what lies below it.
+const ENDPOINTS: [&str; 36] = [
     "account",
     "admin",
     "auth",
@@ -39,6 +39,7 @@ const ENDPOINTS: [&str; 35] = [
     "pushrules",
     "rendezvous",
     "refresh",
+    "register",
     "room_keys",
     "room_summary",
     "rooms",
@@ -95,7 +96,11 @@ fn part(path: &str) -> Part {
     let mut segments = path.split('/').skip(1);
     let (root, api, version, first) = (segments.next(), segments.next(), segments.next(), segments.next());
     match (root, api, version, first) {
-        (Some("_matrix"), Some("client"), Some("r0" | "v1" | "v3"), Some("register")) => Part::Register,
+        (Some("_matrix"), Some("client"), Some("r0" | "v1" | "v3"), Some("register"))
+            if segments.next().is_none() =>
+        {
+            Part::Register
+        }
         (Some("_matrix"), Some("client"), Some("r0" | "v1" | "v3"), Some(first))
             if ENDPOINTS.contains(&first) =>
         {
@@ -113,7 +118,12 @@ fn part(path: &str) -> Part {
 
 fn has_access_token(request: &HttpRequest) -> bool {
     let in_header = request.headers().get(header::AUTHORIZATION).is_some_and(|value| {
-        value.to_str().is_ok_and(|value| value.strip_prefix("Bearer ").is_some_and(|token| !token.is_empty()))
+        // The scheme is case-insensitive (RFC 9110 section 11.1).
+        value.to_str().is_ok_and(|value| {
+            value
+                .split_once(' ')
+                .is_some_and(|(scheme, token)| scheme.eq_ignore_ascii_case("bearer") && !token.is_empty())
+        })
     });
     in_header
         || form_urlencoded::parse(request.query_string().as_bytes())
@@ -133,6 +143,7 @@ mod tests {
             ("/_matrix/client/v1/login/get_token", Part::Known),
             ("/_matrix/media/v3/upload", Part::Known),
             ("/_matrix/client/v3/register", Part::Register),
+            ("/_matrix/client/v3/register/available", Part::Known),
             ("/_matrix/client/v1/auth_metadata", Part::Unknown),
             ("/_matrix/client/v3/nonsense", Part::Unknown),
             ("/_matrix/client/v9/sync", Part::Unknown),

@@ -65,6 +65,56 @@ async fn drains(connections_before: usize) -> anyhow::Result<()> {
     Ok(())
 }
 
+#[test]
+fn a_hangup_is_ignored_and_the_log_says_so() -> anyhow::Result<()> {
+    run(async {
+        let stage = Stage::set(Kind::Sqlite, TIMEOUT).await?;
+        let id = stage.usher.id().context("usher runs")?.to_string();
+        let status = std::process::Command::new("kill").args(["-HUP", &id]).status()?;
+        anyhow::ensure!(status.success(), "no signal was sent");
+        eventually("the hangup is in the log", async || {
+            Ok(stage.usher.log()?.contains("SIGHUP is ignored").then_some(()))
+        })
+        .await?;
+        stage.sign_in().await?.login_token()?;
+        Ok(())
+    })
+}
+
+#[test]
+fn what_an_operator_pipes_away_is_no_failure_and_a_full_disk_is() -> anyhow::Result<()> {
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full")?;
+    let output = std::process::Command::new(BINARY).args(["config", "schema"]).stdout(full).output()?;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("standard output cannot be written"), "{said}");
+    let mut child = std::process::Command::new(BINARY)
+        .args(["config", "schema"])
+        .stdout(std::process::Stdio::piped())
+        .spawn()?;
+    drop(child.stdout.take());
+    assert_eq!(child.wait()?.code(), Some(0), "a reader that has seen enough");
+    Ok(())
+}
+
+#[test]
+fn a_registration_file_that_was_there_is_made_private() -> anyhow::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    run(async {
+        let stage = Stage::set(Kind::Sqlite, TIMEOUT).await?;
+        let file = tempfile::NamedTempFile::new()?;
+        std::fs::set_permissions(file.path(), std::fs::Permissions::from_mode(0o644))?;
+        let path = file.path().to_str().context("a path of ASCII")?;
+        let config = stage.directory.path().join("usher.yaml");
+        let config = config.to_str().context("a path of ASCII")?;
+        let arguments = ["--config", config, "registration", crate::scripted::SERVER_NAME, "--output", path];
+        let output = std::process::Command::new(BINARY).args(arguments).output()?;
+        anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert_eq!(std::fs::metadata(path)?.permissions().mode() & 0o777, 0o600);
+        Ok(())
+    })
+}
+
 /// A config that would serve, but for what `edit` does to it.
 struct Bench {
     directory: tempfile::TempDir,
@@ -76,13 +126,12 @@ impl Bench {
     async fn with(kind: Kind, edit: impl FnOnce(&mut Value)) -> anyhow::Result<Self> {
         let directory = tempfile::tempdir()?;
         let database = Database::create(kind, &unique("o"), directory.path()).await?;
-        let nowhere = "http://127.0.0.1:9/";
-        let tokens = Tokens::generate()?;
+        let (eng, hist) = ("http://127.0.0.1:9/eng/", "http://127.0.0.1:9/hist/");
         let config = Portal {
             database_url: database.url().to_owned(),
             homeservers: vec![
-                homeserver("eng.localhost", nowhere, nowhere, &tokens),
-                homeserver("hist.localhost", nowhere, nowhere, &tokens),
+                homeserver("eng.localhost", eng, eng, &Tokens::generate()?),
+                homeserver("hist.localhost", hist, hist, &Tokens::generate()?),
             ],
             ..Portal::at_a_free_port()?
         };

@@ -38,7 +38,7 @@ pub(crate) struct Stage {
     pub(crate) client: Client,
     pub(crate) config: Portal,
     // After Usher: it must be gone before its files are.
-    _directory: TempDir,
+    pub(crate) directory: TempDir,
 }
 
 impl Stage {
@@ -63,7 +63,7 @@ impl Stage {
         };
         let usher = Usher::start(Path::new(BINARY), directory.path(), &config.to_yaml()).await?;
         let client = Client::at(&config.public_base_url())?;
-        let stage = Self { usher, database, homeserver, cas, client, config, _directory: directory };
+        let stage = Self { usher, database, homeserver, cas, client, config, directory };
         stage.enter(&engineer("alice", "Alice Liddell"));
         Ok(stage)
     }

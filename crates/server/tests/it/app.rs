@@ -151,6 +151,17 @@ impl TestApp {
         SignIn { app: self, provider: None, redirect_url: TRUSTED.to_owned(), cookies: Vec::new() }
     }
 
+    /// Runs SQL on the portal's database, to bring about what only an operator could.
+    pub(crate) async fn sql(&self, statement: &str) {
+        let url = format!("sqlite:{}", self.directory.path().join("usher.db").display());
+        let mut connection =
+            <sqlx::SqliteConnection as sqlx::Connection>::connect(&url).await.expect("the database opens");
+        sqlx::raw_sql(sqlx::AssertSqlSafe(statement.to_owned()))
+            .execute(&mut connection)
+            .await
+            .expect("it runs");
+    }
+
     /// How many rows a table has, so that a test can say that nothing was written.
     pub(crate) async fn rows(&self, table: &str) -> i64 {
         let url = format!("sqlite:{}", self.directory.path().join("usher.db").display());

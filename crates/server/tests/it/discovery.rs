@@ -85,7 +85,7 @@ async fn what_is_not_ours_is_refused_as_msc1730_says() {
         ("unknown", Method::GET, "/_matrix/client/v3/nonsense", 404, "M_UNRECOGNIZED"),
         ("wrong method", Method::PUT, "/_matrix/client/v3/login", 405, "M_UNRECOGNIZED"),
         ("wrong method at r0", Method::DELETE, "/_matrix/client/r0/login", 405, "M_UNRECOGNIZED"),
-        ("HEAD on versions", Method::POST, "/_matrix/client/versions", 405, "M_UNRECOGNIZED"),
+        ("POST on versions", Method::POST, "/_matrix/client/versions", 405, "M_UNRECOGNIZED"),
     ] {
         let answer = Answer::read(app.request(method, path)).await;
         assert_eq!((answer.status.as_u16(), answer.errcode().as_str()), (status, errcode), "{name}");
@@ -129,6 +129,8 @@ async fn at_a_homeservers_own_host_the_portal_does_not_answer() {
 async fn health_says_whether_the_database_answers() {
     let app = TestApp::start().await;
     assert_eq!(app.get("/_usher/health").await.status, 200);
+    let head = app.request(Method::HEAD, "/_usher/health");
+    assert_eq!(Answer::read(head).await.status, 200);
     app.app.store.close().await;
     assert_eq!(app.get("/_usher/health").await.status, 503);
     let answer = app.redeem(&format!("ushl_{}", "A".repeat(43))).await;

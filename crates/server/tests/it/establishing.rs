@@ -138,13 +138,56 @@ async fn a_new_account_is_given_its_display_name_once() {
 }
 
 #[tokio::test]
-async fn a_homeserver_in_trouble_costs_nothing_but_another_try() {
+async fn a_free_probe_is_worth_nothing_after_a_registration_that_failed() {
+    for (name, fault) in [
+        ("429", Fault::rate_limited("5")),
+        ("not allowed", Fault::error(403, "M_FORBIDDEN", "no")),
+        ("no such name", Fault::error(400, "M_INVALID_USERNAME", "no")),
+    ] {
+        let app = TestApp::start().await;
+        app.eng.set_fault(Endpoint::Register, fault);
+        assert!(!app.sign_in().as_person("alice").await.status.is_redirection(), "{name}");
+        app.eng.clear_fault(Endpoint::Register);
+        // An account that has never had a device: a bridge's ghost, or one an administrator made.
+        app.eng.add_user("@alice:eng.ac.cdl");
+        assert_eq!(user_of(&app, "alice").await, "@alice-2:eng.ac.cdl", "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_name_in_use_is_our_own_try_for_a_quarter_of_an_hour() {
+    for (name, minutes, expected) in [("soon", 15, "@alice:eng.ac.cdl"), ("later", 16, "@alice-2:eng.ac.cdl")]
+    {
+        let app = TestApp::start().await;
+        app.eng.set_fault(Endpoint::Register, Fault::act_but_cut());
+        assert_eq!(app.sign_in().as_person("alice").await.status, 503, "{name}");
+        app.eng.clear_fault(Endpoint::Register);
+        app.clock.advance(std::time::Duration::from_mins(minutes));
+        assert_eq!(user_of(&app, "alice").await, expected, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_display_name_that_cannot_be_had_costs_nobody_their_account() {
     let app = TestApp::start_with(|config| {
-        config["homeservers"][0]["new_account"] = json!({ "display_name": "{{ attributes.mail }}" });
+        config["homeservers"][0]["new_account"] = json!({ "display_name": "{{ attributes.displayName }}" });
+        config["homeservers"][1]["new_account"] = json!({ "display_name": "{{ attributes.mail }}" });
     })
     .await;
+    assert_eq!(user_of(&app, "alice").await, "@alice:eng.ac.cdl", "an attribute that is not released");
+    app.hist.set_fault(
+        Endpoint::DisplayName,
+        Fault::error(403, "M_FORBIDDEN", "Changing display name is disabled"),
+    );
+    let token = app.sign_in().as_person("carol").await.login_token();
+    assert_eq!(app.redeem(&token).await.json()["user_id"], "@carol:hist.ac.cdl", "a homeserver that refuses");
+}
+
+#[tokio::test]
+async fn a_homeserver_in_trouble_costs_nothing_but_another_try() {
+    let app = TestApp::start().await;
     let unavailable = (503, "Your homeserver cannot be reached");
-    for endpoint in [Endpoint::WhoAmI, Endpoint::Register, Endpoint::DisplayName] {
+    for endpoint in [Endpoint::WhoAmI, Endpoint::Register] {
         for (name, fault) in [
             ("500", Fault::server_error()),
             ("429", Fault::rate_limited("5")),

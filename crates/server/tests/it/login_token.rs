@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use reqwest::{Method, header::RETRY_AFTER};
 use serde_json::json;
-use usher_lab::scripted::homeserver::{Account, Endpoint, Fault};
+use usher_lab::scripted::{
+    Reply,
+    homeserver::{Account, Endpoint, Fault},
+};
 
 use crate::app::{Answer, TestApp};
 
@@ -119,6 +122,7 @@ async fn a_definite_failure_gives_the_token_back_at_once() {
         let answer = app.redeem(&token).await;
         assert_eq!((answer.status.as_u16(), answer.errcode().as_str()), (status, errcode), "{name}");
         assert!(answer.json().get("access_token").is_none(), "{name}");
+        assert_eq!(answer.header("access-control-allow-origin"), "*", "{name}");
         if status == 429 {
             assert_eq!(answer.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()), Some("7"));
             assert_eq!(answer.json()["retry_after_ms"], 7000);
@@ -129,6 +133,19 @@ async fn a_definite_failure_gives_the_token_back_at_once() {
     assert_eq!(app.redeem(&token).await.status, 502, "down");
     app.eng.restart().await.expect("restarted");
     assert_eq!(app.redeem(&token).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_session_that_may_have_been_opened_is_not_opened_again_elsewhere() {
+    let app = TestApp::start().await;
+    let token = token(&app).await;
+    for _ in 0..3 {
+        app.eng.set_fault(Endpoint::Login, Fault::ActsAndSays(Reply::new(502, "text/html", "Bad Gateway")));
+        assert_eq!(app.redeem(&token).await.status, 502);
+        app.eng.clear_fault(Endpoint::Login);
+    }
+    assert_eq!(app.redeem(&token).await.status, 200);
+    assert_eq!(app.eng.user(USER).expect("a user").devices.len(), 1);
 }
 
 #[tokio::test]

@@ -91,3 +91,24 @@ async fn further_content_of_well_known_reaches_the_client() {
         })
     );
 }
+
+#[tokio::test]
+async fn a_homeserver_that_is_gone_from_the_config_is_said_and_nobody_is_moved() {
+    let app = TestApp::start().await;
+    let earlier = app.sign_in().as_person("alice").await.login_token();
+    let gone = "UPDATE choices SET server_name = 'gone.ac.cdl'";
+    app.sql(gone).await;
+    let answer = app.sign_in().as_person("alice").await;
+    assert_eq!((answer.status.as_u16(), answer.title()), (403, "Your homeserver is not served here"));
+    assert!(answer.body.contains("gone.ac.cdl"), "{}", answer.body);
+    // A token that was issued before the homeserver went.
+    app.sql(
+        "PRAGMA foreign_keys = OFF;
+         UPDATE accounts SET mxid = '@alice:gone.ac.cdl', server_name = 'gone.ac.cdl';
+         UPDATE links SET mxid = '@alice:gone.ac.cdl', server_name = 'gone.ac.cdl';
+         UPDATE login_tokens SET mxid = '@alice:gone.ac.cdl', audience = 'gone.ac.cdl'",
+    )
+    .await;
+    let answer = app.redeem(&earlier).await;
+    assert_eq!((answer.status.as_u16(), answer.errcode().as_str()), (403, "M_FORBIDDEN"));
+}

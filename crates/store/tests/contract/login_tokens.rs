@@ -4,7 +4,9 @@ use ruma_common::{DeviceId, ServerName, device_id, server_name};
 use usher_core::provider::UpstreamSession;
 use usher_store::{
     AccountState, StoreError, TokenHash, UpstreamSessionHash, accounts, links,
-    login_tokens::{self, Claim, Claimed, Lease, NewLoginToken, Refused, find_refusal, redeem, release},
+    login_tokens::{
+        self, ChosenDevice, Claim, Claimed, Lease, NewLoginToken, Refused, find_refusal, redeem, release,
+    },
 };
 
 use crate::harness::{TestDb, TestPerson, attempt, lease, ms, mxid, new_token};
@@ -137,7 +139,7 @@ async fn a_released_token_works_at_once_and_on_any_device(db: &TestDb) -> anyhow
     let token = db.with_token("t", &alice, &mxid).await?;
     let first = lease();
     claim_on(db, &token, &first, (1_050, 1_500), device_id!("FIRST"), None).await?.expect("it is good");
-    assert!(release(&db.store, &token, &first, ms(1_060)).await?);
+    assert!(release(&db.store, &token, &first, ChosenDevice::Forgotten, ms(1_060)).await?);
     let refusal = find_refusal(&db.store, &token, None, ms(1_060)).await?;
     assert_eq!(refusal, Refused::Leased { until: ms(1_060) }, "try again now");
     assert_eq!(find_refusal(&db.store, &token, None, ms(1_160)).await?, Refused::Invalid, "it expires anew");
@@ -152,11 +154,14 @@ async fn only_the_holder_of_the_lease_redeems_or_releases(db: &TestDb) -> anyhow
     let token = db.with_token("t", &alice, &mxid).await?;
     let (first, second) = (lease(), lease());
     assert!(!redeem(&db.store, &token, &first).await?, "nobody claimed it");
-    assert!(!release(&db.store, &token, &first, ms(1_000)).await?, "nobody claimed it");
+    assert!(
+        !release(&db.store, &token, &first, ChosenDevice::Forgotten, ms(1_000)).await?,
+        "nobody claimed it"
+    );
     claim(db, &token, &first, (1_000, 1_010)).await?.expect("it is good");
     claim(db, &token, &second, (1_010, 1_020)).await?.expect("the first lease is over");
     assert!(!redeem(&db.store, &token, &first).await?, "taken over");
-    assert!(!release(&db.store, &token, &first, ms(1_011)).await?, "taken over");
+    assert!(!release(&db.store, &token, &first, ChosenDevice::Forgotten, ms(1_011)).await?, "taken over");
     assert!(redeem(&db.store, &token, &second).await?);
     Ok(())
 }
@@ -169,7 +174,7 @@ async fn a_redeemed_token_is_refused_for_good(db: &TestDb) -> anyhow::Result<()>
     claim(db, &token, &holder, (1_000, 1_010)).await?.expect("it is good");
     assert!(redeem(&db.store, &token, &holder).await?);
     assert!(!redeem(&db.store, &token, &holder).await?);
-    assert!(!release(&db.store, &token, &holder, ms(1_001)).await?);
+    assert!(!release(&db.store, &token, &holder, ChosenDevice::Forgotten, ms(1_001)).await?);
     assert_eq!(claim(db, &token, &lease(), (1_001, 1_011)).await?, None);
     assert_eq!(claim(db, &token, &lease(), (1_010, 1_020)).await?, None, "after its lease");
     assert_eq!(find_refusal(&db.store, &token, None, ms(1_001)).await?, Refused::Invalid);
