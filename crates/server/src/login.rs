@@ -4,5 +4,6 @@
 mod issue;
 mod redeem;
 
+pub(crate) use issue::spend_keys;
 pub use issue::{Issue, issue, new_token};
 pub use redeem::{LoggedIn, RedeemError, TokenLogin, redeem};

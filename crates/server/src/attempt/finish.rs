@@ -7,7 +7,7 @@ use usher_core::{
     provider::{BrowserStep, OneTime},
     select::Reason,
 };
-use usher_store::{PersonKey, SpentKey, StoreError, people::Person};
+use usher_store::{PersonKey, StoreError, people::Person};
 
 use super::{
     Attempt, BeginError, ClientRedirect, Confirmation, EstablishError, Jar, SameSite, SetCookie, Step,
@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     app::{App, ConfiguredProvider},
-    login::{Issue, issue},
+    login::{Issue, issue, spend_keys},
 };
 
 /// What the browser is told.
@@ -251,12 +251,10 @@ async fn hand_over(
     Ok(Finished::Confirm { attempt: Box::new(attempt), csrf, client, user, cookies })
 }
 
-async fn spend_now(app: &App, provider: &ProviderId, spend: &[OneTime]) -> Result<bool, StoreError> {
+async fn spend_now(app: &App, provider: &ProviderId, keys: &[OneTime]) -> Result<bool, StoreError> {
     let mut tx = app.store.begin().await?;
-    for key in spend {
-        if !usher_store::spent::insert(&mut tx, &SpentKey::of(provider, key), key.until).await? {
-            return Ok(false);
-        }
+    if !spend_keys(&mut tx, provider, keys).await? {
+        return Ok(false);
     }
     tx.commit().await?;
     Ok(true)

@@ -1,9 +1,9 @@
 //! Issues a login token, in the transaction that spends the attempt.
 
 use data_encoding::BASE64URL_NOPAD;
-use usher_core::{Entropy, provider::OneTime};
+use usher_core::{Entropy, ProviderId, provider::OneTime};
 use usher_store::{
-    AttemptHash, PersonKey, SpentKey, StoreError, TokenHash, UpstreamSessionHash,
+    AttemptHash, PersonKey, SpentKey, StoreError, TokenHash, Tx, UpstreamSessionHash,
     login_tokens::{self, NewLoginToken},
     spent,
 };
@@ -71,14 +71,25 @@ pub async fn issue(app: &App, wanted: &Issue<'_>) -> Result<bool, StoreError> {
         return login_tokens::insert(&app.store, &token).await;
     }
     let mut tx = app.store.begin().await?;
-    for key in *spend {
-        if !spent::insert(&mut tx, &SpentKey::of(&attempt.provider, key), key.until).await? {
-            return Ok(false);
-        }
-    }
-    if !login_tokens::insert(&mut tx, &token).await? {
+    if !spend_keys(&mut tx, &attempt.provider, spend).await? || !login_tokens::insert(&mut tx, &token).await?
+    {
         return Ok(false);
     }
     tx.commit().await?;
+    Ok(true)
+}
+
+/// Spends a provider's one-time keys; `false` if one of them was spent before, and then the transaction is to be
+/// dropped.
+pub(crate) async fn spend_keys(
+    tx: &mut Tx,
+    provider: &ProviderId,
+    keys: &[OneTime],
+) -> Result<bool, StoreError> {
+    for key in keys {
+        if !spent::insert(&mut *tx, &SpentKey::of(provider, key), key.until).await? {
+            return Ok(false);
+        }
+    }
     Ok(true)
 }

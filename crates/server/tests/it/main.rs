@@ -10,5 +10,6 @@ mod establishing;
 mod login_flows;
 mod login_token;
 mod pages;
+mod ports;
 mod redirect;
 mod selection;
