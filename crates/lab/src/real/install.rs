@@ -28,6 +28,8 @@ pub enum Component {
     CasServer,
     /// The database, from Debian.
     Postgres,
+    /// What the documents' commands use besides Usher: `curl` and `sqlite3`, from Debian.
+    DocumentTools,
 }
 
 /// What a component needs.
@@ -50,6 +52,8 @@ const CAS_SERVER: Environment = Environment {
     about_seconds: 15,
 };
 
+const DOCUMENT_TOOLS: [Package; 2] =
+    [Package { name: "curl", about_seconds: 5 }, Package { name: "sqlite3", about_seconds: 5 }];
 const POSTGRES: Package = Package { name: "postgresql", about_seconds: 30 };
 
 impl Component {
@@ -58,6 +62,7 @@ impl Component {
             Self::Synapse => Needs { packages: &[], environment: Some(&SYNAPSE) },
             Self::CasServer => Needs { packages: &[], environment: Some(&CAS_SERVER) },
             Self::Postgres => Needs { packages: &[POSTGRES], environment: None },
+            Self::DocumentTools => Needs { packages: &DOCUMENT_TOOLS, environment: None },
         }
     }
 
@@ -143,7 +148,9 @@ mod tests {
 
     #[test]
     fn every_component_needs_something() {
-        for component in [Component::Synapse, Component::CasServer, Component::Postgres] {
+        for component in
+            [Component::Synapse, Component::CasServer, Component::Postgres, Component::DocumentTools]
+        {
             let needs = component.needs();
             assert!(!needs.packages.is_empty() || needs.environment.is_some(), "{component:?}");
         }

@@ -70,7 +70,7 @@ fn a_hangup_is_ignored_and_the_log_says_so() -> anyhow::Result<()> {
     run(async {
         let stage = Stage::set(Kind::Sqlite, TIMEOUT).await?;
         let id = stage.usher.id().context("usher runs")?.to_string();
-        let status = std::process::Command::new("kill").args(["-HUP", &id]).status()?;
+        let status = std::process::Command::new("sh").args(["-c", &format!("kill -HUP {id}")]).status()?;
         anyhow::ensure!(status.success(), "no signal was sent");
         eventually("the hangup is in the log", async || {
             Ok(stage.usher.log()?.contains("SIGHUP is ignored").then_some(()))
