@@ -3,6 +3,8 @@
 
 use std::{
     fs,
+    io::Write as _,
+    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     process::Output,
     time::Duration,
@@ -104,11 +106,11 @@ impl Plan {
             names.extend(["as", "hs"].map(|token| format!("{}-{token}", department.server_name)));
         }
         for name in &names {
-            fs::write(secrets.join(name), self.usher(&["secret"])?.stdout)?;
+            write_private(&secrets.join(name), &self.usher(&["secret"])?.stdout)?;
         }
         report.fact("usher secret", &format!("{} times, into secrets/: {}", names.len(), names.join(", ")));
         if let Some(postgres) = &self.postgres {
-            fs::write(secrets.join("database-url"), postgres.url().as_str())?;
+            write_private(&secrets.join("database-url"), postgres.url().as_str().as_bytes())?;
         }
         fs::write(directory.join("usher.yaml"), self.config())?;
         report.fact("usher.yaml", &directory.join("usher.yaml").display().to_string());
@@ -303,4 +305,10 @@ fn base_url(department: Department, port: u16) -> String {
 
 fn registration_file(department: Department) -> String {
     format!("{}-usher.yaml", department.server_name)
+}
+
+/// As `umask 077` would have it: only for whoever runs the demo.
+fn write_private(path: &Path, content: &[u8]) -> anyhow::Result<()> {
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(content).with_context(|| format!("{} cannot be written", path.display()))
 }
