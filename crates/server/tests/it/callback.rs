@@ -202,3 +202,20 @@ async fn any_client_may_be_returned_to() {
     let asked = app.sign_in().to(UNTRUSTED).as_person("alice").await;
     assert_eq!((asked.status.as_u16(), asked.title()), (200, "Continue to this site?"));
 }
+
+#[tokio::test]
+async fn answers_beyond_what_is_verified_at_once_are_asked_to_come_again() {
+    let app = TestApp::start().await;
+    let id = usher_core::ProviderId::parse("corp").expect("an id");
+    let verifying = &app.app.providers.get(&id).expect("configured").verifying;
+    let all = u32::try_from(verifying.available_permits()).expect("few");
+    let attempt = app.sign_in().at_provider().await;
+    let callback = attempt.callback_for("alice");
+    let held = verifying.try_acquire_many(all).expect("nobody signs in yet");
+    let answer = attempt.open(&callback).await;
+    assert_eq!((answer.status.as_u16(), answer.title()), (503, "The sign-in page cannot be reached"));
+    assert!(answer.body.contains("redirectUrl="), "a way to start again");
+    assert!(app.cas.take_validations().is_empty(), "the provider was not asked");
+    drop(held);
+    assert!(attempt.open(&callback).await.location().contains("loginToken="), "the answer is still good");
+}
