@@ -59,6 +59,8 @@ pub struct ConfiguredProvider {
     pub provider: Arc<dyn SsoProvider>,
     /// Permitted difference between its clock and ours.
     pub skew: Duration,
+    /// Whether its people may be made accounts.
+    pub allows_new_accounts: bool,
     /// Answers that are being verified: a stranger with one attempt can send as many as they like.
     pub verifying: Arc<Semaphore>,
 }
@@ -134,7 +136,7 @@ impl Providers {
     ) -> Self {
         let mut providers = Vec::new();
         for configured in configured {
-            let ProviderConfig { path, descriptor, kind, section, skew } = configured;
+            let ProviderConfig { path, descriptor, kind, section, skew, allows_new_accounts } = configured;
             let Some(backend) = backends.get(kind) else { continue };
             let endpoints = endpoints(portal, kind, &descriptor.id);
             match backend.build(descriptor.clone(), endpoints, section.clone()).await {
@@ -148,6 +150,7 @@ impl Providers {
                         kind: kind.clone(),
                         provider,
                         skew: *skew,
+                        allows_new_accounts: *allows_new_accounts,
                         verifying,
                     });
                 }

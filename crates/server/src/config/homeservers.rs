@@ -32,6 +32,8 @@ pub struct HomeserverConfig {
     pub handoff: HandoffConfig,
     /// What a new account is given.
     pub new_account: NewAccountConfig,
+    /// Whether accounts are made there.
+    pub allows_new_accounts: bool,
     /// Certificate authorities, as PEM, that are trusted for it instead of the system's.
     pub ca_pem: Option<Vec<u8>>,
     /// How long one call may take.
@@ -85,6 +87,9 @@ pub(super) struct RawHomeserver {
     handoff: RawHandoff,
     /// What a new account is given.
     new_account: RawNewAccount,
+    /// Whether accounts are made there. With `false`, those who have one sign in as ever, and nobody new does.
+    /// Default: true.
+    new_accounts: Option<bool>,
     /// A PEM file with the certificate authorities to trust for this homeserver instead of the system's.
     ca_file: Option<String>,
     /// How long one call may take. Default: 20s.
@@ -234,6 +239,7 @@ impl RawHomeserver {
             well_known: self.well_known,
             handoff: handoff?,
             new_account,
+            allows_new_accounts: self.new_accounts.unwrap_or(true),
             ca_pem,
             timeout,
         })

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, path::Path, time::Duration};
 use ruma_common::MxcUri;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use usher_core::{Descriptor, ProviderId};
 
 use super::{Problems, fields::Fields as _, section};
@@ -24,6 +24,8 @@ pub struct ProviderConfig {
     pub section: Value,
     /// Permitted difference between the provider's clock and ours.
     pub skew: Duration,
+    /// Whether its people may be made accounts.
+    pub allows_new_accounts: bool,
 }
 
 #[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
@@ -40,9 +42,12 @@ pub(super) struct RawProvider {
     brand: Option<String>,
     /// Permitted difference between the provider's clock and ours. Default: 60s.
     skew: Option<String>,
+    /// Whether its people may be made accounts. With `false`, those who have one sign in as ever, and nobody new does.
+    /// Default: true.
+    new_accounts: Option<bool>,
 }
 
-const OWN_KEYS: [&str; 5] = ["id", "name", "icon", "brand", "skew"];
+const OWN_KEYS: [&str; 6] = ["id", "name", "icon", "brand", "skew", "new_accounts"];
 
 pub(super) fn validate(
     raw: Vec<Value>,
@@ -61,14 +66,16 @@ pub(super) fn validate(
         let rest: Vec<_> = own.keys().filter(|key| !OWN_KEYS.contains(&key.as_str())).cloned().collect();
         let sections: Vec<_> = rest.into_iter().filter_map(|key| own.remove_entry(&key)).collect();
         let backend = backend(sections, &path, backends, problems);
-        let (descriptor, skew) = descriptor(own, &path, problems);
+        let raw: RawProvider = section::read_at(Value::Object(own), &path, problems);
+        let allows_new_accounts = raw.new_accounts.unwrap_or(true);
+        let (descriptor, skew) = descriptor(raw, &path, problems);
         if descriptor.as_ref().is_some_and(|descriptor| !ids.insert(descriptor.id.clone())) {
             problems.error(format!("{path}.id"), "stands twice; give every provider its own id");
         }
         if let Some((kind, mut section)) = backend {
             let descriptor = descriptor.unwrap_or_else(|| stand_in(index));
             absolute_files(&mut section, directory);
-            providers.push(ProviderConfig { path, descriptor, kind, section, skew });
+            providers.push(ProviderConfig { path, descriptor, kind, section, skew, allows_new_accounts });
         }
     }
     if providers.is_empty() && !problems.has_errors() {
@@ -133,12 +140,7 @@ fn absolute_files(section: &mut Value, directory: &Path) {
     }
 }
 
-fn descriptor(
-    own: Map<String, Value>,
-    path: &str,
-    problems: &mut Problems,
-) -> (Option<Descriptor>, Duration) {
-    let raw: RawProvider = section::read_at(Value::Object(own), path, problems);
+fn descriptor(raw: RawProvider, path: &str, problems: &mut Problems) -> (Option<Descriptor>, Duration) {
     let at = |key: &str| format!("{path}.{key}");
     let minute = Duration::from_mins(1);
     let skew = problems.duration(&at("skew"), raw.skew.as_deref(), minute, (Duration::ZERO, 10 * minute));
