@@ -16,6 +16,7 @@ mod providers;
 mod schema;
 mod section;
 mod selection;
+mod well_known;
 
 use std::{net::SocketAddr, path::Path};
 
@@ -37,6 +38,7 @@ pub use problems::{Problem, Problems, Severity};
 pub use providers::ProviderConfig;
 pub use schema::schema;
 pub use selection::{SelectorConfig, build as build_selector};
+pub use well_known::WellKnownConfig;
 
 use crate::registry::Backends;
 use fields::Fields as _;
@@ -62,6 +64,8 @@ pub struct Config {
     pub mapping: MappingConfig,
     /// Lifetimes and trusted clients.
     pub login: LoginConfig,
+    /// What the portal says of itself.
+    pub well_known: WellKnownConfig,
     /// What is logged, and how.
     pub log: LogConfig,
 }
@@ -90,6 +94,8 @@ struct RawConfig {
     mapping: mapping::RawMapping,
     /// Lifetimes of logins under way, and clients that need no confirmation page.
     login: login::RawLogin,
+    /// What `GET /.well-known/matrix/client` says of the portal.
+    well_known: well_known::RawWellKnown,
     /// What is logged, and how.
     log: log::RawLog,
 }
@@ -110,6 +116,7 @@ pub struct Draft {
     selection: Vec<SelectorConfig>,
     mapping: Option<MappingConfig>,
     login: LoginConfig,
+    well_known: WellKnownConfig,
     log: LogConfig,
 }
 
@@ -150,6 +157,7 @@ impl Draft {
             selection: self.selection,
             mapping: self.mapping?,
             login: self.login,
+            well_known: self.well_known,
             log: self.log,
         })
     }
@@ -177,6 +185,7 @@ impl RawConfig {
         let selection = selection::validate(self.selection, &known, &ids, problems);
         let mapping = self.mapping.validate(problems);
         let login = self.login.validate(problems);
+        let well_known = self.well_known.validate(problems);
         let log = self.log.validate(problems);
         Draft {
             public_base_url,
@@ -188,6 +197,7 @@ impl RawConfig {
             selection,
             mapping,
             login,
+            well_known,
             log,
         }
     }

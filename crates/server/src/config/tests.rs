@@ -298,6 +298,11 @@ fn every_mistake_is_named_with_its_key_and_what_would_be_right() {
             key("/login", json!({ "token_lifetime": "1h" })),
             "login.token_lifetime: must be between",
         ),
+        (
+            "another homeserver for the portal",
+            key("/well_known", json!({ "content": { "m.homeserver": {} } })),
+            "well_known.content: must not contain m.homeserver",
+        ),
         ("a bad format", key("/log", json!({ "format": "xml" })), "log.format: must be "),
     ] {
         let mut document = good();

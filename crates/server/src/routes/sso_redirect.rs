@@ -19,26 +19,11 @@ pub(super) async fn get(app: web::Data<App>, request: HttpRequest) -> HttpRespon
         Ok(client) => client,
         Err(error) => return problem_page(&app, &request, &PageProblem::from(&error), None),
     };
-    let chosen = match request.match_info().get("provider").filter(|id| !id.is_empty()) {
-        // An id with characters no id has is simply unknown.
-        Some(id) => ProviderId::parse(id).ok(),
-        None if app.providers.iter().len() > 1 => return picker(&app, &request, &client),
-        None => {
-            if let Some(only) = app.providers.iter().next() {
-                Some(only.provider.descriptor().id.clone())
-            } else {
-                let problem = PageProblem::new(StatusCode::NOT_FOUND, "no-provider");
-                return problem_page(&app, &request, &problem, None);
-            }
-        }
-    };
-    let Some(provider) = chosen else {
-        return problem_page(
-            &app,
-            &request,
-            &PageProblem::new(StatusCode::NOT_FOUND, "unknown-provider"),
-            None,
-        );
+    let in_path = request.match_info().get("provider").filter(|id| !id.is_empty());
+    let provider = match chosen(&app, in_path, request.query_string()) {
+        Chosen::Provider(provider) => provider,
+        Chosen::Nobody => return picker(&app, &request, &client),
+        Chosen::Problem(problem) => return problem_page(&app, &request, &problem, None),
     };
     let (owned, jar, hints) = (app.clone().into_inner(), http::jar(&request), hints(request.query_string()));
     let begun = {
@@ -50,6 +35,40 @@ pub(super) async fn get(app: web::Data<App>, request: HttpRequest) -> HttpRespon
         Err(error) => {
             let again = location(&provider, &client);
             problem_page(&app, &request, &PageProblem::from(&error), Some(&again))
+        }
+    }
+}
+
+enum Chosen {
+    Provider(ProviderId),
+    /// Not yet: the person picks.
+    Nobody,
+    Problem(PageProblem),
+}
+
+/// The id in the path; without one, `idp` of the query, as pickers of other servers send it; without that, the only
+/// provider there is.
+fn chosen(app: &App, in_path: Option<&str>, query: &str) -> Chosen {
+    // An id with characters no id has is simply unknown.
+    let known = |id: &str| ProviderId::parse(id).ok().filter(|id| app.providers.get(id).is_some());
+    if let Some(id) = in_path {
+        let unknown = PageProblem::new(StatusCode::NOT_FOUND, "unknown-provider");
+        return known(id).map_or(Chosen::Problem(unknown), Chosen::Provider);
+    }
+    let mut picked = form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name == "idp");
+    match (picked.next(), picked.next()) {
+        (Some((_, id)), None) => {
+            let unknown = PageProblem::new(StatusCode::BAD_REQUEST, "unknown-provider");
+            known(&id).map_or(Chosen::Problem(unknown), Chosen::Provider)
+        }
+        (Some(_), Some(_)) => Chosen::Problem(PageProblem::new(StatusCode::BAD_REQUEST, "unknown-provider")),
+        (None, _) => {
+            let mut all = app.providers.iter().map(|configured| &configured.provider.descriptor().id);
+            match (all.next(), all.next()) {
+                (Some(only), None) => Chosen::Provider(only.clone()),
+                (Some(_), Some(_)) => Chosen::Nobody,
+                (None, _) => Chosen::Problem(PageProblem::new(StatusCode::NOT_FOUND, "no-provider")),
+            }
         }
     }
 }
@@ -93,7 +112,9 @@ mod tests {
             ("login", "action=login", false),
             ("unknown", "action=REGISTER", false),
             ("unstable", "org.matrix.msc3824.action=register", true),
+            ("unknown and unstable", "org.matrix.msc3824.action=LOGIN", false),
             ("both", "org.matrix.msc3824.action=register&action=login", false),
+            ("both the other way", "org.matrix.msc3824.action=login&action=register", true),
         ] {
             assert_eq!(hints(query).register, expected, "{name}");
         }

@@ -3,6 +3,8 @@
 use reqwest::Method;
 use serde_json::json;
 
+use usher_lab::scripted::homeserver::{Endpoint, Fault};
+
 use crate::app::{Answer, TestApp};
 
 #[tokio::test]
@@ -23,6 +25,33 @@ async fn well_known_names_the_portal() {
 }
 
 #[tokio::test]
+async fn well_known_says_more_if_configured_and_nothing_if_switched_off() {
+    let app = TestApp::start_with(|config| {
+        config["well_known"] =
+            json!({ "content": { "m.identity_server": { "base_url": "https://id.ac.cdl" } } });
+    })
+    .await;
+    let content = app.get("/.well-known/matrix/client").await.json();
+    assert_eq!(content["m.identity_server"], json!({ "base_url": "https://id.ac.cdl" }));
+    assert!(content["m.homeserver"]["base_url"].is_string(), "{content}");
+
+    let app = TestApp::start_with(|config| config["well_known"] = json!({ "serve": false })).await;
+    let answer = app.get("/.well-known/matrix/client").await;
+    assert_eq!((answer.status.as_u16(), answer.errcode().as_str()), (404, "M_UNRECOGNIZED"));
+    assert_eq!(answer.header("access-control-allow-origin"), "*");
+}
+
+fn assert_cors(name: &str, answer: &Answer) {
+    for (header, expected) in [
+        ("access-control-allow-origin", "*"),
+        ("access-control-allow-methods", "GET, POST, PUT, DELETE, OPTIONS"),
+        ("access-control-allow-headers", "X-Requested-With, Content-Type, Authorization"),
+    ] {
+        assert_eq!(answer.header(header), expected, "{name}");
+    }
+}
+
+#[tokio::test]
 async fn every_answer_allows_every_origin() {
     let app = TestApp::start().await;
     for (name, method, path, status) in [
@@ -36,15 +65,31 @@ async fn every_answer_allows_every_origin() {
     ] {
         let answer = Answer::read(app.request(method, path)).await;
         assert_eq!(answer.status, status, "{name}");
-        assert_eq!(answer.header("access-control-allow-origin"), "*", "{name}");
-        assert_eq!(
-            answer.header("access-control-allow-methods"),
-            "GET, POST, PUT, DELETE, OPTIONS",
-            "{name}"
-        );
-        let headers = "X-Requested-With, Content-Type, Authorization";
-        assert_eq!(answer.header("access-control-allow-headers"), headers, "{name}");
+        assert_cors(name, &answer);
     }
+    // A homeserver that limits, then a database that lost a table.
+    let token = app.sign_in().as_person("alice").await.login_token();
+    app.eng.set_fault(Endpoint::Login, Fault::rate_limited("7"));
+    let limited = app.redeem(&token).await;
+    assert_eq!(limited.status, 429);
+    assert_cors("429", &limited);
+    app.sql("ALTER TABLE login_tokens RENAME TO gone").await;
+    let broken = app.redeem(&token).await;
+    assert_eq!((broken.status.as_u16(), broken.errcode().as_str()), (500, "M_UNKNOWN"));
+    assert_cors("500", &broken);
+}
+
+#[tokio::test]
+async fn options_answers_as_a_preflight_wants_it() {
+    let app = TestApp::start().await;
+    let request = app
+        .request(Method::OPTIONS, "/_matrix/client/v3/login")
+        .header("origin", "https://app.ac.cdl")
+        .header("access-control-request-method", "POST")
+        .header("access-control-request-headers", "content-type");
+    let answer = Answer::read(request).await;
+    assert!(answer.status.is_success() && answer.body.is_empty());
+    assert_cors("preflight", &answer);
 }
 
 #[tokio::test]
@@ -79,8 +124,10 @@ async fn what_is_not_ours_is_refused_as_msc1730_says() {
             401,
             "M_UNKNOWN_TOKEN",
         ),
+        ("sync at r0", Method::GET, "/_matrix/client/r0/sync", 401, "M_MISSING_TOKEN"),
         ("an empty token", Method::GET, "/_matrix/client/r0/sync?access_token=", 401, "M_MISSING_TOKEN"),
         ("register", Method::POST, "/_matrix/client/v3/register", 403, "M_FORBIDDEN"),
+        ("register at r0", Method::POST, "/_matrix/client/r0/register?kind=guest", 403, "M_FORBIDDEN"),
         ("auth_metadata", Method::GET, "/_matrix/client/v1/auth_metadata", 404, "M_UNRECOGNIZED"),
         ("unknown", Method::GET, "/_matrix/client/v3/nonsense", 404, "M_UNRECOGNIZED"),
         ("wrong method", Method::PUT, "/_matrix/client/v3/login", 405, "M_UNRECOGNIZED"),

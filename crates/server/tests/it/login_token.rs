@@ -107,6 +107,63 @@ async fn a_body_without_a_content_type_is_read_and_a_large_one_is_not() {
 }
 
 #[tokio::test]
+async fn a_body_that_is_no_login_is_refused_before_anything_is_done() {
+    let app = TestApp::start().await;
+    let token = token(&app).await;
+    let with = |field: &str, value: serde_json::Value| {
+        let mut body = json!({ "type": "m.login.token", "token": token });
+        body[field] = value;
+        body.to_string().into_bytes()
+    };
+    for (name, body, status, errcode) in [
+        ("not UTF-8", b"{\"type\":\"m.login.token\xff\"}".to_vec(), 400, "M_NOT_JSON"),
+        ("not JSON", b"token".to_vec(), 400, "M_NOT_JSON"),
+        ("empty", Vec::new(), 400, "M_NOT_JSON"),
+        ("a list", b"[]".to_vec(), 400, "M_BAD_JSON"),
+        ("an unknown type", with("type", json!("m.login.password")), 400, "M_UNKNOWN"),
+        ("no token", b"{\"type\":\"m.login.token\"}".to_vec(), 400, "M_MISSING_PARAM"),
+        ("a token that is no string", with("token", json!(7)), 400, "M_BAD_JSON"),
+        ("refresh_token is no bool", with("refresh_token", json!("true")), 400, "M_BAD_JSON"),
+        ("a device id of 513 characters", with("device_id", json!("x".repeat(513))), 400, "M_INVALID_PARAM"),
+        ("a device id that is no string", with("device_id", json!(1)), 400, "M_BAD_JSON"),
+    ] {
+        for version in ["v3", "r0"] {
+            let path = format!("/_matrix/client/{version}/login");
+            let answer = Answer::read(app.request(Method::POST, &path).body(body.clone())).await;
+            assert_eq!((answer.status.as_u16(), answer.errcode().as_str()), (status, errcode), "{name}");
+            assert_eq!(answer.header("cache-control"), "no-store", "{name}");
+        }
+    }
+    assert!(app.eng.calls_to(Endpoint::Login).is_empty());
+    let longest = with("device_id", json!("x".repeat(512)));
+    let answer = Answer::read(app.request(Method::POST, "/_matrix/client/v3/login").body(longest)).await;
+    assert_eq!(answer.status, 200, "and the token is still good");
+}
+
+#[tokio::test]
+async fn well_known_is_that_of_the_selected_homeserver() {
+    let app = TestApp::start_with(|config| {
+        config["homeservers"][1]["well_known"] = json!({ "m.identity_server": { "base_url": "https://id" } });
+        config["well_known"] =
+            json!({ "content": { "m.tile_server": { "map_style_url": "https://tiles" } } });
+    })
+    .await;
+    for (person, expected) in [
+        ("alice", json!({ "m.homeserver": { "base_url": "https://matrix.eng.ac.cdl" } })),
+        (
+            "carol",
+            json!({
+                "m.homeserver": { "base_url": "https://matrix.hist.ac.cdl" },
+                "m.identity_server": { "base_url": "https://id" },
+            }),
+        ),
+    ] {
+        let token = app.sign_in().as_person(person).await.login_token();
+        assert_eq!(app.redeem(&token).await.json()["well_known"], expected, "{person}");
+    }
+}
+
+#[tokio::test]
 async fn a_definite_failure_gives_the_token_back_at_once() {
     let app = TestApp::start().await;
     let token = token(&app).await;

@@ -59,6 +59,8 @@ async fn bad_redirect_urls_and_unknown_providers_get_a_page_and_no_cookie() {
         ("relative", "?redirectUrl=%2Fapp", 400),
         ("twice", "?redirectUrl=https://a/&redirectUrl=https://b/", 400),
         ("script", "?redirectUrl=javascript%3Aalert(1)", 400),
+        ("data", "?redirectUrl=data%3Atext%2Fhtml%2Cx", 400),
+        ("hostless", "?redirectUrl=https%3A%2F%2F%2Fapp", 400),
         ("userinfo", "?redirectUrl=https%3A%2F%2Fapp.ac.cdl%40evil.example%2F", 400),
         ("CR and LF", "?redirectUrl=https%3A%2F%2Fapp%2F%0D%0ASet-Cookie%3A+x", 400),
         ("2,001 bytes", long.as_str(), 400),
@@ -76,11 +78,60 @@ async fn bad_redirect_urls_and_unknown_providers_get_a_page_and_no_cookie() {
 }
 
 #[tokio::test]
-async fn a_head_request_starts_nothing() {
+async fn only_a_get_starts_anything() {
     let app = TestApp::start().await;
-    let path = "/_matrix/client/v3/login/sso/redirect/corp?redirectUrl=https://app.ac.cdl/";
-    let answer = Answer::read(app.request(Method::HEAD, path)).await;
-    assert!(answer.set_cookies().is_empty() && answer.header("location").is_empty());
+    for version in ["v3", "r0"] {
+        for tail in ["", "/corp"] {
+            let path =
+                format!("/_matrix/client/{version}/login/sso/redirect{tail}?redirectUrl=https://app.ac.cdl/");
+            assert_eq!(app.get(&path).await.status, 302, "{path}");
+            for method in [Method::HEAD, Method::OPTIONS, Method::POST, Method::PUT, Method::DELETE] {
+                let answer = Answer::read(app.request(method.clone(), &path)).await;
+                assert!(answer.set_cookies().is_empty(), "{method} {path}");
+                assert!(answer.header("location").is_empty(), "{method} {path}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_picked_provider_is_named_by_its_id_alone() {
+    let app = TestApp::start_with(two_providers).await;
+    let path = "/_matrix/client/v3/login/sso/redirect?redirectUrl=https://app.ac.cdl/";
+    for (name, idp, status) in [
+        ("known", "&idp=corp", 302),
+        ("known, with a character that needs no escape", "&idp=a~second.one", 302),
+        ("known, escaped all the same", "&idp=a%7Esecond%2Eone", 302),
+        ("unknown", "&idp=nobody", 400),
+        ("empty", "&idp=", 400),
+        ("a URL", "&idp=https%3A%2F%2Fevil.example%2F", 400),
+        ("a URL as it is", "&idp=https://evil.example/", 400),
+        ("a newline", "&idp=corp%0D%0ALocation:%20https://evil.example", 400),
+        ("two", "&idp=corp&idp=corp", 400),
+    ] {
+        let answer = app.get(&format!("{path}{idp}")).await;
+        assert_eq!(answer.status, status, "{name}");
+        let goes_to_cas = answer.header("location").starts_with(app.cas_url().as_str());
+        assert_eq!(goes_to_cas, status == 302, "{name}");
+        assert!(
+            goes_to_cas || (answer.header("location").is_empty() && answer.cookies().is_empty()),
+            "{name}"
+        );
+        assert!(!answer.body.contains("evil.example"), "{name}: not even shown");
+    }
+    let in_path =
+        app.get("/_matrix/client/v3/login/sso/redirect/a%7Esecond.one?redirectUrl=https://a/").await;
+    assert_eq!(in_path.status, 302, "an id escaped without need is the same id");
+}
+
+#[tokio::test]
+async fn an_action_that_nobody_defined_changes_nothing() {
+    let app = TestApp::start().await;
+    for action in ["action=login", "action=register", "action=LOGIN", "action", "org.matrix.msc3824.action=x"]
+    {
+        let path = format!("/_matrix/client/v3/login/sso/redirect?{action}&redirectUrl=https://app.ac.cdl/");
+        assert_eq!(app.get(&path).await.status, 302, "{action}");
+    }
 }
 
 #[tokio::test]
@@ -127,6 +178,28 @@ async fn twenty_abandoned_attempts_do_not_overflow_the_header_and_the_last_still
     }
     let at_provider = app.sign_in().with_cookies(&cookies).at_provider().await;
     assert!(at_provider.come_back_as("alice").await.location().contains("loginToken="));
+}
+
+#[tokio::test]
+async fn any_clients_address_survives_to_the_end_byte_for_byte() {
+    let app = TestApp::start_with(|config| {
+        let clients = ["https://app.ac.cdl/", "element://", "im.fluffychat://", "http://localhost:8080/"];
+        config["login"]["trusted_clients"] = json!(clients);
+    })
+    .await;
+    for redirect_url in [
+        "https://app.ac.cdl/?x",
+        "https://app.ac.cdl/?b&a=1&b&a=2&q=föö+%C3%B6",
+        "element://connect?element-desktop-ssoid=a%2Fb",
+        "im.fluffychat://login",
+        "http://localhost:8080/cb",
+    ] {
+        let answer = app.sign_in().to(redirect_url).as_person("alice").await;
+        let location = answer.headers["location"].as_bytes();
+        let separator = if redirect_url.contains('?') { '&' } else { '?' };
+        let expected = format!("{redirect_url}{separator}loginToken=");
+        assert!(location.starts_with(expected.as_bytes()), "{redirect_url}");
+    }
 }
 
 #[tokio::test]
