@@ -4,7 +4,7 @@
 //! where it says more than we use and strictly where we use it. Bodies are never kept: they may hold access tokens,
 //! and so may the message of a JSON error.
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use reqwest::Method;
 use ruma_common::{OwnedUserId, UserId};
@@ -143,7 +143,7 @@ impl Homeserver {
 
     /// Asks as the application service. The token goes into the header and nowhere else.
     pub(crate) async fn get(&self, url: Url) -> Result<Said, CallError> {
-        self.ask(Method::GET, url, None).await
+        self.ask(Method::GET, url, None, None).await
     }
 
     /// The same with a JSON body.
@@ -153,11 +153,28 @@ impl Homeserver {
         url: Url,
         body: &B,
     ) -> Result<Said, CallError> {
-        let body = serde_json::to_vec(body).expect("structs of strings and booleans can be JSON");
-        self.ask(method, url, Some(body)).await
+        self.send_for(None, method, url, body).await
     }
 
-    async fn ask(&self, method: Method, url: Url, body: Option<Vec<u8>>) -> Result<Said, CallError> {
+    /// The same, on behalf of somebody at `client`.
+    pub(crate) async fn send_for<B: Serialize>(
+        &self,
+        client: Option<IpAddr>,
+        method: Method,
+        url: Url,
+        body: &B,
+    ) -> Result<Said, CallError> {
+        let body = serde_json::to_vec(body).expect("structs of strings and booleans can be JSON");
+        self.ask(method, url, Some(body), client).await
+    }
+
+    async fn ask(
+        &self,
+        method: Method,
+        url: Url,
+        body: Option<Vec<u8>>,
+        client: Option<IpAddr>,
+    ) -> Result<Said, CallError> {
         let Handoff::ApplicationService { as_token } = &self.handoff;
         let mut request = self
             .outgoing
@@ -166,6 +183,9 @@ impl Homeserver {
             .header(header::ACCEPT, "application/json");
         if let Some(body) = body {
             request = request.header(header::CONTENT_TYPE, "application/json").body(body);
+        }
+        if let Some(client) = client {
+            request = request.header("x-forwarded-for", client.to_string());
         }
         let answer = self.outgoing.send(request).await?;
         understand(answer, as_token.expose_secret())

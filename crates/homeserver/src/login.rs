@@ -5,7 +5,7 @@
 //! It succeeds for *any* user of the homeserver, whoever made the account: whose account it is has been decided
 //! before. Logging in again on the same device leaves the earlier access token valid (Synapse).
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use reqwest::Method;
 use ruma_common::{DeviceId, OwnedDeviceId, OwnedUserId, UserId};
@@ -28,6 +28,8 @@ pub struct LogIn<'a> {
     pub initial_device_display_name: Option<&'a str>,
     /// Whether the client can use refresh tokens.
     pub refresh_token: bool,
+    /// Where the client is: told in `X-Forwarded-For`, alone, since Synapse takes the leftmost address it finds there.
+    pub client: Option<IpAddr>,
 }
 
 /// A session, as the homeserver answered it.
@@ -174,7 +176,7 @@ impl Homeserver {
             initial_device_display_name: login.initial_device_display_name,
             refresh_token: login.refresh_token,
         };
-        match self.send(Method::POST, self.endpoint(&["login"]), &body).await? {
+        match self.send_for(login.client, Method::POST, self.endpoint(&["login"]), &body).await? {
             Said::Done(body) => session(read(&body)?, login),
             Said::Refused(refusal) => Err(refused(refusal)),
         }

@@ -15,6 +15,7 @@ use crate::{
     attempt::KeyRing,
     clock::Clock,
     config::{self, Config, HandoffConfig, HomeserverConfig, Problems, ProviderConfig},
+    http::Forwarding,
     pages::Pages,
     registry::Backends,
 };
@@ -40,6 +41,8 @@ pub struct App {
     pub store: Store,
     /// What seals attempts.
     pub keyring: KeyRing,
+    /// Who may say where a request came from.
+    pub(crate) forwarding: Forwarding,
     /// What people are shown.
     pub pages: Pages,
     /// What time it is.
@@ -101,9 +104,22 @@ impl App {
     ) -> Self {
         let selector = config::build_selector(&config.selection);
         let keyring = KeyRing::new(&config.keys);
+        let forwarding = Forwarding::new(config.trusted_proxies.clone());
         let runtime = tokio::runtime::Handle::current();
         let pages = Pages::new();
-        Self { config, providers, homeservers, selector, store, keyring, pages, clock, entropy, runtime }
+        Self {
+            config,
+            providers,
+            homeservers,
+            selector,
+            store,
+            keyring,
+            forwarding,
+            pages,
+            clock,
+            entropy,
+            runtime,
+        }
     }
 }
 

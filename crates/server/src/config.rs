@@ -16,10 +16,12 @@ mod providers;
 mod schema;
 mod section;
 mod selection;
+mod trusted_proxies;
 mod well_known;
 
 use std::{net::SocketAddr, path::Path};
 
+use ipnet::IpNet;
 use ruma_common::ServerName;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -50,6 +52,8 @@ pub struct Config {
     pub public_base_url: Url,
     /// Addresses to listen on.
     pub listen: Vec<SocketAddr>,
+    /// Peers whose word about a request's origin is taken.
+    pub trusted_proxies: Vec<IpNet>,
     /// Where links and login tokens are kept.
     pub database: DatabaseConfig,
     /// Keys that seal attempts; the first seals, all open.
@@ -78,6 +82,10 @@ struct RawConfig {
     public_base_url: Option<String>,
     /// Addresses to listen on. Default: `127.0.0.1:8080`.
     listen: Option<Vec<String>>,
+    /// Addresses and ranges (`10.1.0.0/16`) of your own reverse proxies, which say in `X-Forwarded-For` where a request
+    /// came from, and may say in `X-Forwarded-Host` and `X-Forwarded-Proto` how. From anybody else these headers are
+    /// ignored. Default: nobody.
+    trusted_proxies: Vec<String>,
     /// Where links and login tokens are kept.
     database: database::RawDatabase,
     /// Keys that seal the cookies of attempts under way. The first seals, all open: to change keys, put the
@@ -106,6 +114,7 @@ struct RawConfig {
 pub struct Draft {
     public_base_url: Option<Url>,
     listen: Vec<SocketAddr>,
+    trusted_proxies: Vec<IpNet>,
     database: Option<DatabaseConfig>,
     keys: Vec<KeyConfig>,
     /// The providers with a known backend; its section has yet to be looked at. One whose own keys are wrong has a
@@ -150,6 +159,7 @@ impl Draft {
         Some(Config {
             public_base_url: self.public_base_url?,
             listen: self.listen,
+            trusted_proxies: self.trusted_proxies,
             database: self.database?,
             keys: self.keys,
             providers: self.providers,
@@ -175,6 +185,10 @@ impl RawConfig {
     fn validate(self, directory: &Path, backends: &Backends, problems: &mut Problems) -> Draft {
         let public_base_url = public_base_url(self.public_base_url.as_deref(), problems);
         let listen = listen(self.listen, problems);
+        let trusted_proxies = trusted_proxies::validate(&self.trusted_proxies, problems);
+        if self.trusted_proxies.is_empty() {
+            trusted_proxies::warn_if_forgotten(&listen, public_base_url.as_ref(), problems);
+        }
         let database = self.database.validate(directory, problems);
         let keys = keys::validate(self.keys, directory, problems);
         let providers = providers::validate(self.providers, directory, backends, problems);
@@ -190,6 +204,7 @@ impl RawConfig {
         Draft {
             public_base_url,
             listen,
+            trusted_proxies,
             database,
             keys,
             providers,

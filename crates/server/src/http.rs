@@ -1,11 +1,13 @@
 //! What every request and answer has in common, between the routes and actix.
 
+mod arrival;
 mod body;
 mod json;
 mod outer;
 mod page;
 mod request;
 
+pub(crate) use arrival::{Forwarding, arrival};
 pub(crate) use body::{BodyError, read as read_body};
 pub(crate) use json::{MatrixError, json};
 pub(crate) use outer::outer;

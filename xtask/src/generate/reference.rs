@@ -17,8 +17,8 @@ be right. [usher.schema.json](usher.schema.json) is the same as a JSON schema, f
   file's directory.
 - A variable `USHER__SECTION__KEY` replaces a value of the file. A number is an index that has to be in the file:
   `USHER__HOMESERVERS__0__UPSTREAM_URL`. A value is text, except `true`, `false`, a list `[a, b]` and a section
-  `{a: b}`; where a number belongs, digits are one, and `listen`, `hosts`, `trusted_clients` and `reserved` may be
-  given with commas, `a,b`. An empty value removes the key. A variable for `x` takes the place of `x_file`, and the
+  `{a: b}`; where a number belongs, digits are one, and `listen`, `hosts`, `trusted_clients`, `trusted_proxies` and
+  `reserved` may be given with commas, `a,b`. An empty value removes the key. A variable for `x` takes the place of `x_file`, and the
   other way round.
 - Durations are a number and a unit: `120s`, `15m`.
 ";

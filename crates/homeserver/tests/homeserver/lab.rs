@@ -92,6 +92,7 @@ pub(crate) async fn log_in(homeserver: &Homeserver, user: &UserId) -> Result<Ses
         device_id: &device_id,
         initial_device_display_name: Some("Alice's phone"),
         refresh_token: false,
+        client: Some("192.0.2.1".parse().expect("an address")),
     };
     homeserver.log_in(&login).await
 }

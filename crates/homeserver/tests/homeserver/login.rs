@@ -37,7 +37,8 @@ async fn a_refresh_token_is_asked_for_only_by_clients_that_can_use_it() {
         let lab = Lab::with_alice().await;
         let user = alice();
         let device_id = device_id!("PHONE");
-        let login = LogIn { user: &user, device_id, initial_device_display_name: None, refresh_token };
+        let login =
+            LogIn { user: &user, device_id, initial_device_display_name: None, refresh_token, client: None };
         let session = lab.homeserver.log_in(&login).await.expect("a session");
         assert_eq!(session.refresh_token.is_some(), refresh_token);
         assert_eq!(session.expires_in_ms, refresh_token.then_some(300_000));

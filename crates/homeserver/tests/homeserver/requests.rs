@@ -50,6 +50,11 @@ async fn each_call_is_exactly_this() {
             "{operation:?}"
         );
         assert!(call.headers.contains_key(HOP_HEADER), "{operation:?}");
+        // The address of whoever logs in, once; nothing else is done for anybody in particular.
+        let addresses: Vec<_> = call.headers.get_all("x-forwarded-for").into_iter().collect();
+        let expected_addresses: &[&str] =
+            if matches!(operation, Operation::LogIn) { &["192.0.2.1"] } else { &[] };
+        assert_eq!(addresses, expected_addresses, "{operation:?}");
         let has_body = expected != Value::Null;
         assert_eq!(call.headers.get("content-type").is_some(), has_body, "{operation:?}");
     }

@@ -29,6 +29,7 @@ async fn a_homeserver_and_a_session_can_be_printed() {
         device_id: device_id!("PHONE"),
         initial_device_display_name: None,
         refresh_token: true,
+        client: None,
     };
     let shown = format!("{:?}", lab.homeserver.log_in(&login).await.expect("a session"));
     assert!(shown.contains("PHONE") && !shown.contains("syt_") && !shown.contains("syr_"), "{shown}");

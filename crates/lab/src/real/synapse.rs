@@ -132,6 +132,11 @@ impl Synapse {
         self.process.as_mut()
     }
 
+    /// Everything it has logged since it was first started.
+    pub fn log(&self) -> anyhow::Result<String> {
+        fs::read_to_string(self.data.path().join("synapse.log")).context("Synapse's log could not be read")
+    }
+
     /// The part of user ids after the colon.
     #[must_use]
     pub fn server_name(&self) -> &str {

@@ -11,6 +11,7 @@ fn backends() -> Backends {
 fn good() -> Value {
     json!({
         "public_base_url": "https://matrix.ac.cdl",
+        "trusted_proxies": ["127.0.0.1"],
         "keys": [{ "id": "2026-11", "secret": "07".repeat(32) }],
         "providers": [{ "id": "university", "name": "University", "cas": { "base_url": "https://cas.ac.cdl/cas" } }],
         "homeservers": [{
@@ -78,6 +79,16 @@ fn every_mistake_is_named_with_its_key_and_what_would_be_right() {
             "a number",
             key("/public_base_url", json!(5)),
             "public_base_url: must be a string; put quotes around it",
+        ),
+        (
+            "a proxy by name",
+            key("/trusted_proxies", json!(["::1", "proxy.ac.cdl"])),
+            "trusted_proxies[1]: is not an address or a range",
+        ),
+        (
+            "everybody for a proxy",
+            key("/trusted_proxies", json!(["0.0.0.0/0"])),
+            "trusted_proxies[0]: trusts everybody",
         ),
         ("a bad address", key("/listen", json!(["8080"])), "listen[0]: is not an address and a port"),
         (
@@ -397,6 +408,33 @@ fn what_is_doubtful_is_a_warning() {
             Some(expected) => assert!(shown.starts_with(&format!("warning: {expected}")), "{name}: {shown}"),
             None => assert_eq!(shown, "", "{name}"),
         }
+    }
+}
+
+#[test]
+fn a_portal_that_only_a_proxy_can_reach_should_name_it() {
+    for (name, listen, portal, proxies, is_warned) in [
+        ("the default", Value::Null, "https://matrix.ac.cdl", json!([]), true),
+        ("loopback", json!(["127.0.0.1:1", "[::1]:1"]), "https://matrix.ac.cdl", json!([]), true),
+        ("named", json!(["127.0.0.1:1"]), "https://matrix.ac.cdl", json!(["127.0.0.1"]), false),
+        (
+            "also from elsewhere",
+            json!(["127.0.0.1:1", "10.0.0.1:1"]),
+            "https://matrix.ac.cdl",
+            json!([]),
+            false,
+        ),
+        ("everywhere", json!(["[::]:1"]), "https://matrix.ac.cdl", json!([]), false),
+        ("at home", json!(["127.0.0.1:1"]), "http://portal.localhost:1", json!([]), false),
+    ] {
+        let mut document = good();
+        document["listen"] = listen;
+        document["public_base_url"] = json!(portal);
+        document["trusted_proxies"] = proxies;
+        let (_, warnings) = parse(document, "/").expect(name);
+        let shown = warnings.to_string();
+        assert_eq!(shown.contains("warning: trusted_proxies: is empty"), is_warned, "{name}: {shown}");
+        assert_eq!(shown.is_empty(), !is_warned, "{name}: {shown}");
     }
 }
 

@@ -14,7 +14,7 @@ use actix_web::{
 use tracing::Instrument as _;
 use usher_http::HOP_HEADER;
 
-use super::{MatrixError, RequestId};
+use super::{MatrixError, RequestId, arrival::Arrival};
 use crate::app::App;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -36,6 +36,7 @@ pub(crate) async fn outer<B: MessageBody + 'static>(
 ) -> Result<ServiceResponse<EitherBody<B>>, Error> {
     let app = request.app_data::<web::Data<App>>().expect("the server is built around an App").clone();
     let id = app.entropy.base64url::<9>();
+    let arrival = app.forwarding.arrival(request.peer_addr(), request.headers());
     request.extensions_mut().insert(RequestId(id.clone()));
     // The path without its query: queries carry tickets and tokens.
     // What the use cases find out is recorded in the same span, so that a failure says whom it is about.
@@ -50,7 +51,9 @@ pub(crate) async fn outer<B: MessageBody + 'static>(
         user.mxid = tracing::field::Empty,
         homeserver = tracing::field::Empty,
     );
-    let mut response = match without_route(&app, &request) {
+    let response = without_route(&app, &request, &arrival);
+    request.extensions_mut().insert(arrival);
+    let mut response = match response {
         Some(response) => request.into_response(response).map_into_right_body(),
         None => next.call(request).instrument(span).await?.map_into_left_body(),
     };
@@ -63,7 +66,7 @@ pub(crate) async fn outer<B: MessageBody + 'static>(
     Ok(response)
 }
 
-fn without_route(app: &App, request: &ServiceRequest) -> Option<HttpResponse> {
+fn without_route(app: &App, request: &ServiceRequest, arrival: &Arrival) -> Option<HttpResponse> {
     if request.headers().contains_key(HOP_HEADER.as_str()) {
         // Anybody can send the header; the call's own failure is logged as an error where it was made.
         tracing::debug!("a request of Usher's own came back: an upstream_url points at Usher");
@@ -74,12 +77,7 @@ fn without_route(app: &App, request: &ServiceRequest) -> Option<HttpResponse> {
         return Some(HttpResponse::NoContent().finish());
     }
     // At a homeserver's own host the portal does not answer: what it says there would be taken for the homeserver's.
-    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok())?;
-    let host = host
-        .rsplit_once(':')
-        .filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()))
-        .map_or(host, |(host, _)| host);
-    let host = url::Host::parse(host.trim_end_matches('.')).ok()?.to_string();
+    let host = arrival.host.as_ref()?.name();
     app.homeservers.at_host(&host).map(|_| MatrixError::unrecognized().response())
 }
 

@@ -5,7 +5,7 @@
 //! the lease to run out. At most one access token per login token is ever *delivered*: the session is answered
 //! only after the lease's holder has marked the token as redeemed.
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use ruma_common::{OwnedDeviceId, OwnedUserId};
 use usher_core::{Entropy, Timestamp};
@@ -33,6 +33,8 @@ pub struct TokenLogin {
     pub initial_device_display_name: Option<String>,
     /// Whether the client can use refresh tokens.
     pub refresh_token: bool,
+    /// Where the client is.
+    pub client: IpAddr,
 }
 
 /// A session on the person's own homeserver.
@@ -127,6 +129,7 @@ async fn hand_off(
         device_id: &claimed.device_id,
         initial_device_display_name: login.initial_device_display_name.as_deref(),
         refresh_token: login.refresh_token,
+        client: Some(login.client),
     };
     homeserver.client.log_in(&request).await
 }

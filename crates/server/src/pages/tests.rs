@@ -1,7 +1,7 @@
 use super::*;
 
 /// Every message that the code names, with and without a name in it.
-const PROBLEMS: [&str; 27] = [
+const PROBLEMS: [&str; 28] = [
     "unknown-attempt",
     "expired",
     "already-used",
@@ -27,6 +27,7 @@ const PROBLEMS: [&str; 27] = [
     "database",
     "internal",
     "form",
+    "host",
     "not-found",
     "unknown-attempt",
 ];

@@ -1,9 +1,9 @@
 //! `POST /_matrix/client/v3/login` with `m.login.token`, answered with `well_known` (MSC1730).
 //! <https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3login>
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
-use actix_web::{HttpResponse, http::StatusCode, web};
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use secrecy::ExposeSecret as _;
 use serde_json::{Map, Value, json};
 
@@ -19,14 +19,14 @@ const MAX_DEVICE_ID_CHARACTERS: usize = 512;
 /// Well over any login token of ours.
 const MAX_TOKEN_BYTES: usize = 1024;
 
-pub(super) async fn post(app: web::Data<App>, payload: web::Payload) -> HttpResponse {
-    match answer(&app, payload).await {
+pub(super) async fn post(app: web::Data<App>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
+    match answer(&app, http::arrival(&request).client, payload).await {
         Ok(body) => http::json(StatusCode::OK, &body),
         Err(error) => error.response(),
     }
 }
 
-async fn answer(app: &Arc<App>, payload: web::Payload) -> Result<Value, MatrixError> {
+async fn answer(app: &Arc<App>, client: IpAddr, payload: web::Payload) -> Result<Value, MatrixError> {
     let body = read_body(payload, MAX_BODY_BYTES).await.map_err(|error| match error {
         BodyError::TooLarge => MatrixError::new(
             StatusCode::PAYLOAD_TOO_LARGE,
@@ -35,7 +35,7 @@ async fn answer(app: &Arc<App>, payload: web::Payload) -> Result<Value, MatrixEr
         ),
         BodyError::Incomplete => bad_request("M_NOT_JSON", "The request did not come whole"),
     })?;
-    let login = parse(&body)?;
+    let login = parse(&body, client)?;
     let owned = Arc::clone(app);
     let logged_in = app.run(async move { redeem(&owned, &login).await }).await;
     Ok(body_of(app, &logged_in.map_err(|error| MatrixError::from(&error))?))
@@ -45,7 +45,7 @@ fn bad_request(errcode: &'static str, sentence: impl Into<String>) -> MatrixErro
     MatrixError::new(StatusCode::BAD_REQUEST, errcode, sentence)
 }
 
-fn parse(body: &[u8]) -> Result<TokenLogin, MatrixError> {
+fn parse(body: &[u8], client: IpAddr) -> Result<TokenLogin, MatrixError> {
     let value: Value = serde_json::from_slice(body)
         .map_err(|_| bad_request("M_NOT_JSON", "The request is not valid JSON"))?;
     let Value::Object(fields) = value else {
@@ -70,6 +70,7 @@ fn parse(body: &[u8]) -> Result<TokenLogin, MatrixError> {
         device_id: device_id(&fields)?,
         initial_device_display_name: string(&fields, "initial_device_display_name")?,
         refresh_token,
+        client,
     })
 }
 

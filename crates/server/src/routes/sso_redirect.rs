@@ -1,20 +1,37 @@
 //! `GET /_matrix/client/v3/login/sso/redirect` and `…/redirect/{idpId}`
 //! <https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3loginssoredirect>,
 //! `action`: MSC3824.
+//!
+//! An attempt's cookie must be set at the host that the provider sends the browser back to. Whoever comes to another
+//! host, port or scheme is sent to the public one first - once: where a proxy rewrites `Host`, every request looks so.
 
-use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::{StatusCode, Uri},
+    web,
+};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use url::form_urlencoded;
+use url::{Url, form_urlencoded};
 use usher_core::{ProviderId, provider::Hints};
 
 use crate::{
     app::App,
     attempt::{self, ClientRedirect},
-    http::{self, PageProblem, page, problem_page},
+    http::{self, PageProblem, page, problem_page, redirect},
     pages::{Page, PickerEntry},
 };
 
+/// Marks a request that was sent here from another host; nobody else reads it.
+const CANONICAL: &str = "usher_canonical";
+
 pub(super) async fn get(app: web::Data<App>, request: HttpRequest) -> HttpResponse {
+    let arrival = http::arrival(&request);
+    if arrival.host.is_none() {
+        return problem_page(&app, &request, &PageProblem::new(StatusCode::BAD_REQUEST, "host"), None);
+    }
+    if !arrival.is_at(&app.config.public_base_url) && !was_sent_here(request.query_string()) {
+        return redirect(StatusCode::FOUND, &at_portal(&app.config.public_base_url, request.uri()), &[]);
+    }
     let client = match ClientRedirect::from_query(request.query_string()) {
         Ok(client) => client,
         Err(error) => return problem_page(&app, &request, &PageProblem::from(&error), None),
@@ -37,6 +54,17 @@ pub(super) async fn get(app: web::Data<App>, request: HttpRequest) -> HttpRespon
             problem_page(&app, &request, &PageProblem::from(&error), Some(&again))
         }
     }
+}
+
+fn was_sent_here(query: &str) -> bool {
+    form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == CANONICAL)
+}
+
+/// The same path and query, byte for byte, at the public base URL; nothing of the request's host.
+fn at_portal(portal: &Url, uri: &Uri) -> String {
+    let base = portal.as_str().trim_end_matches('/');
+    let query = uri.query().map_or(String::new(), |query| format!("{query}&"));
+    format!("{base}{}?{query}{CANONICAL}=1", uri.path())
 }
 
 enum Chosen {

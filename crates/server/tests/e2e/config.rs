@@ -27,6 +27,8 @@ pub(crate) struct Portal {
     pub(crate) public_base_url: String,
     /// `listen[0]`
     pub(crate) listen: String,
+    /// `trusted_proxies`
+    pub(crate) trusted_proxies: Vec<String>,
     /// `database.url`
     pub(crate) database_url: String,
     /// `providers[0].cas.base_url`
@@ -78,6 +80,7 @@ impl Default for Portal {
         Self {
             public_base_url: "http://portal.localhost:8/".to_owned(),
             listen: "127.0.0.1:8".to_owned(),
+            trusted_proxies: Vec::new(),
             database_url: "sqlite:usher.db".to_owned(),
             cas_base_url: "http://127.0.0.1:9/cas".to_owned(),
             homeservers: Vec::new(),
@@ -96,6 +99,7 @@ impl Portal {
         json!({
             "public_base_url": self.public_base_url,
             "listen": [self.listen],
+            "trusted_proxies": self.trusted_proxies,
             "database": { "url": self.database_url },
             "keys": [{ "id": "first", "secret": "0123456789abcdef".repeat(4) }],
             "providers": [

@@ -11,6 +11,7 @@
 //! until it is so, with a deadline.
 
 mod client;
+mod client_address;
 mod components;
 mod config;
 mod confirmation;

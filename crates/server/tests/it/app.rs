@@ -136,6 +136,26 @@ impl TestApp {
         Answer::read(self.request(Method::GET, path)).await
     }
 
+    fn request_from(&self, address: Option<&str>, path: &str, cookies: &[String]) -> RequestBuilder {
+        let request = self.request(Method::GET, path).header("cookie", cookies.join("; "));
+        match address {
+            Some(address) => request.header("x-forwarded-for", address),
+            None => request,
+        }
+    }
+
+    /// What the portal answers to these very bytes.
+    pub(crate) async fn raw(&self, request: &str) -> String {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let port = self.base.port().expect("the portal has a port of its own");
+        let mut stream =
+            tokio::net::TcpStream::connect(("127.0.0.1", port)).await.expect("the portal listens");
+        stream.write_all(request.as_bytes()).await.expect("written");
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.expect("the portal answers and closes");
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+
     /// `POST /login` with a body.
     pub(crate) async fn post_login(&self, body: &Value) -> Answer {
         Answer::read(self.request(Method::POST, "/_matrix/client/v3/login").body(body.to_string())).await
@@ -148,7 +168,13 @@ impl TestApp {
 
     /// Begins a sign-in for the trusted site.
     pub(crate) fn sign_in(&self) -> SignIn<'_> {
-        SignIn { app: self, provider: None, redirect_url: TRUSTED.to_owned(), cookies: Vec::new() }
+        SignIn {
+            app: self,
+            provider: None,
+            redirect_url: TRUSTED.to_owned(),
+            cookies: Vec::new(),
+            from: None,
+        }
     }
 
     /// Runs SQL on the portal's database, to bring about what only an operator could.
@@ -300,6 +326,7 @@ pub(crate) struct SignIn<'a> {
     provider: Option<String>,
     redirect_url: String,
     cookies: Vec<String>,
+    from: Option<String>,
 }
 
 /// A browser that is at the provider.
@@ -310,6 +337,7 @@ pub(crate) struct AtProvider<'a> {
     pub(crate) login: Url,
     /// The browser's cookies for the portal.
     pub(crate) cookies: Vec<String>,
+    from: Option<String>,
 }
 
 impl<'a> SignIn<'a> {
@@ -328,12 +356,18 @@ impl<'a> SignIn<'a> {
         self
     }
 
+    /// As a proxy would say it in `X-Forwarded-For`.
+    pub(crate) fn from(mut self, address: &str) -> Self {
+        self.from = Some(address.to_owned());
+        self
+    }
+
     /// The portal's answer to the first request.
     pub(crate) async fn first_answer(&self) -> Answer {
         let provider = self.provider.as_ref().map_or(String::new(), |id| format!("/{id}"));
         let encoded: String = url::form_urlencoded::byte_serialize(self.redirect_url.as_bytes()).collect();
         let path = format!("/_matrix/client/v3/login/sso/redirect{provider}?redirectUrl={encoded}");
-        Answer::read(self.app.request(Method::GET, &path).header("cookie", self.cookies.join("; "))).await
+        Answer::read(self.app.request_from(self.from.as_deref(), &path, &self.cookies)).await
     }
 
     /// Goes to the provider and stays there.
@@ -342,7 +376,7 @@ impl<'a> SignIn<'a> {
         let login = Url::parse(answer.location()).expect("a URL");
         let mut cookies = self.cookies.clone();
         cookies.extend(answer.cookies());
-        AtProvider { app: self.app, login, cookies }
+        AtProvider { app: self.app, login, cookies, from: self.from.clone() }
     }
 
     /// Signs somebody in and brings the browser back to the portal, whatever it answers.
@@ -364,6 +398,6 @@ impl AtProvider<'_> {
     /// Opens a URL of the portal with this browser's cookies.
     pub(crate) async fn open(&self, url: &Url) -> Answer {
         let path = &url[url::Position::BeforePath..];
-        Answer::read(self.app.request(Method::GET, path).header("cookie", self.cookies.join("; "))).await
+        Answer::read(self.app.request_from(self.from.as_deref(), path, &self.cookies)).await
     }
 }

@@ -4,6 +4,7 @@
 
 mod app;
 mod callback;
+mod canonical_host;
 mod confirmation;
 mod discovery;
 mod establishing;
@@ -11,5 +12,6 @@ mod login_flows;
 mod login_token;
 mod pages;
 mod ports;
+mod proxies;
 mod redirect;
 mod selection;

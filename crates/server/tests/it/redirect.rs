@@ -37,7 +37,8 @@ async fn it_goes_to_the_provider_with_a_sealed_cookie_and_writes_nothing() {
 #[tokio::test]
 async fn the_service_url_is_the_portals_own_whatever_the_host_header_says() {
     let app = TestApp::start().await;
-    let path = "/_matrix/client/v3/login/sso/redirect/corp?redirectUrl=https://app.ac.cdl/";
+    // Marked: a request that was sent on once is answered where it is.
+    let path = "/_matrix/client/v3/login/sso/redirect/corp?redirectUrl=https://app.ac.cdl/&usher_canonical=1";
     let request = app
         .request(Method::GET, path)
         .header("host", "evil.example")
