@@ -16,6 +16,7 @@ use crate::{
     clock::Clock,
     config::{self, Config, HandoffConfig, HomeserverConfig, Problems, ProviderConfig},
     http::Forwarding,
+    limits::Limits,
     pages::Pages,
     registry::Backends,
 };
@@ -43,6 +44,8 @@ pub struct App {
     pub keyring: KeyRing,
     /// Who may say where a request came from.
     pub(crate) forwarding: Forwarding,
+    /// How often an address and an account may do what, at this replica.
+    pub limits: Limits,
     /// What people are shown.
     pub pages: Pages,
     /// What time it is.
@@ -105,6 +108,7 @@ impl App {
         let selector = config::build_selector(&config.selection);
         let keyring = KeyRing::new(&config.keys);
         let forwarding = Forwarding::new(config.trusted_proxies.clone());
+        let limits = Limits::new(&config.limits, &clock);
         let runtime = tokio::runtime::Handle::current();
         let pages = Pages::new();
         Self {
@@ -115,6 +119,7 @@ impl App {
             store,
             keyring,
             forwarding,
+            limits,
             pages,
             clock,
             entropy,

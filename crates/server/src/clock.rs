@@ -2,7 +2,8 @@
 
 use std::{
     fmt,
-    time::{SystemTime, UNIX_EPOCH},
+    sync::LazyLock,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use usher_core::{Entropy, Timestamp};
@@ -11,6 +12,8 @@ use usher_core::{Entropy, Timestamp};
 pub trait Clock: fmt::Debug + Send + Sync {
     /// Now.
     fn now(&self) -> Timestamp;
+    /// The time since some moment, which no change of the wall clock moves: to measure with, not to store.
+    fn monotonic(&self) -> Duration;
 }
 
 /// The operating system's clock.
@@ -23,6 +26,11 @@ impl Clock for SystemClock {
         // A clock before 1970 is a broken machine; everything sealed then has long expired when it is mended.
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+    }
+
+    fn monotonic(&self) -> Duration {
+        static ORIGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
+        ORIGIN.elapsed()
     }
 }
 

@@ -8,6 +8,7 @@ mod document;
 mod fields;
 mod homeservers;
 mod keys;
+mod limits;
 mod log;
 mod login;
 mod mapping;
@@ -33,6 +34,7 @@ pub use database::DatabaseConfig;
 pub use document::{LoadError, load};
 pub use homeservers::{ApplicationServiceConfig, HandoffConfig, HomeserverConfig, NewAccountConfig};
 pub use keys::{KeyConfig, KeySecret};
+pub use limits::{LimitsConfig, Quota};
 pub use log::{LogConfig, LogFormat};
 pub use login::{ClientSite, LoginConfig};
 pub use mapping::MappingConfig;
@@ -68,6 +70,8 @@ pub struct Config {
     pub mapping: MappingConfig,
     /// Lifetimes and trusted clients.
     pub login: LoginConfig,
+    /// How often an address and an account may do what.
+    pub limits: LimitsConfig,
     /// What the portal says of itself.
     pub well_known: WellKnownConfig,
     /// What is logged, and how.
@@ -102,6 +106,9 @@ struct RawConfig {
     mapping: mapping::RawMapping,
     /// Lifetimes of logins under way, and clients that need no confirmation page.
     login: login::RawLogin,
+    /// How often an address and an account may do what; each limit is a section, or `off`. An address is an IPv4 address or
+    /// an IPv6 /64.
+    limits: limits::RawLimits,
     /// What `GET /.well-known/matrix/client` says of the portal.
     well_known: well_known::RawWellKnown,
     /// What is logged, and how.
@@ -125,6 +132,7 @@ pub struct Draft {
     selection: Vec<SelectorConfig>,
     mapping: Option<MappingConfig>,
     login: LoginConfig,
+    limits: LimitsConfig,
     well_known: WellKnownConfig,
     log: LogConfig,
 }
@@ -167,6 +175,7 @@ impl Draft {
             selection: self.selection,
             mapping: self.mapping?,
             login: self.login,
+            limits: self.limits,
             well_known: self.well_known,
             log: self.log,
         })
@@ -199,6 +208,7 @@ impl RawConfig {
         let selection = selection::validate(self.selection, &known, &ids, problems);
         let mapping = self.mapping.validate(problems);
         let login = self.login.validate(problems);
+        let limits = self.limits.validate(problems);
         let well_known = self.well_known.validate(problems);
         let log = self.log.validate(problems);
         Draft {
@@ -212,6 +222,7 @@ impl RawConfig {
             selection,
             mapping,
             login,
+            limits,
             well_known,
             log,
         }

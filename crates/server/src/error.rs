@@ -15,6 +15,7 @@ use usher_store::StoreError;
 use crate::{
     attempt::{BeginError, ClientRedirectError, ConfirmError, EstablishError, FinishError},
     http::{MatrixError, PageProblem},
+    limits::Limited,
     login::RedeemError,
 };
 
@@ -67,6 +68,30 @@ impl From<&ClientRedirectError> for PageProblem {
     }
 }
 
+impl From<Limited> for PageProblem {
+    fn from(error: Limited) -> Self {
+        log(Loudness::Debug, &error);
+        let problem = match error {
+            // Nothing was begun and nothing spent: the page can be loaded again.
+            Limited::Address { .. } => Self::new(StatusCode::TOO_MANY_REQUESTS, "limited"),
+            // The provider's answer is spent by now.
+            Limited::Account { .. } => Self::retry(StatusCode::TOO_MANY_REQUESTS, "limited-account"),
+        };
+        problem.after(error.retry_after())
+    }
+}
+
+impl From<Limited> for MatrixError {
+    fn from(error: Limited) -> Self {
+        log(Loudness::Debug, &error);
+        let sentence = match error {
+            Limited::Address { .. } => "Too many people sign in from where you are: try again in a moment",
+            Limited::Account { .. } => "You have signed in very often: try again in a few minutes",
+        };
+        Self::limited(sentence, error.retry_after())
+    }
+}
+
 impl From<&BeginError> for PageProblem {
     fn from(error: &BeginError) -> Self {
         match error {
@@ -91,6 +116,7 @@ impl From<&FinishError> for PageProblem {
                 return establish(cause, homeserver, error);
             }
             FinishError::Store(cause) => return store(cause, error),
+            FinishError::Limited(limited) => return Self::from(*limited),
             FinishError::UnknownAttempt => {
                 (Loudness::Debug, Self::new(StatusCode::BAD_REQUEST, "unknown-attempt"))
             }
@@ -214,6 +240,7 @@ impl From<&RedeemError> for MatrixError {
         let forbidden = |sentence: &str| Self::new(StatusCode::FORBIDDEN, "M_FORBIDDEN", sentence);
         let (loudness, answer) = match error {
             RedeemError::Handoff { error: cause, .. } => handoff(cause),
+            RedeemError::Limited(limited) => return Self::from(*limited),
             RedeemError::BadToken => (
                 Loudness::Debug,
                 forbidden("The login token is not valid, or was used before: sign in again"),

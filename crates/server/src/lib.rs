@@ -11,6 +11,7 @@ pub mod clock;
 pub mod config;
 mod error;
 mod http;
+pub mod limits;
 pub mod login;
 pub mod pages;
 pub mod registry;

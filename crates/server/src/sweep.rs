@@ -1,4 +1,4 @@
-//! Removes expired rows, a batch at a time, so that logins are never kept waiting.
+//! Removes expired rows, a batch at a time, so that logins are never kept waiting, and forgets who needs no limit.
 
 use std::{
     sync::{Arc, Weak},
@@ -23,6 +23,7 @@ pub(crate) fn start(app: &Arc<App>) {
         loop {
             interval.tick().await;
             let Some(app) = Weak::upgrade(&app) else { return };
+            app.limits.forget_idle();
             if let Err(cause) = sweep(&app).await {
                 tracing::warn!(cause = error::chain(&cause), "expired rows could not be removed");
             }

@@ -18,8 +18,8 @@ be right. [usher.schema.json](usher.schema.json) is the same as a JSON schema, f
 - A variable `USHER__SECTION__KEY` replaces a value of the file. A number is an index that has to be in the file:
   `USHER__HOMESERVERS__0__UPSTREAM_URL`. A value is text, except `true`, `false`, a list `[a, b]` and a section
   `{a: b}`; where a number belongs, digits are one, and `listen`, `hosts`, `trusted_clients`, `trusted_proxies` and
-  `reserved` may be given with commas, `a,b`. An empty value removes the key. A variable for `x` takes the place of `x_file`, and the
-  other way round.
+  `reserved` may be given with commas, `a,b`. An empty value removes the key. A variable for `x` takes the place of
+  `x_file`, and the other way round.
 - Durations are a number and a unit: `120s`, `15m`.
 ";
 
@@ -118,6 +118,13 @@ fn kind(key: &Value) -> String {
         let variants = variants.iter().filter_map(|variant| variant["const"].as_str());
         return variants.map(|variant| format!("`{variant}`")).collect::<Vec<_>>().join(" or ");
     }
+    if let Some(variants) = key["anyOf"].as_array() {
+        return variants.iter().map(kind).collect::<Vec<_>>().join(" or ");
+    }
+    if let Some(words) = key["enum"].as_array() {
+        let words = words.iter().filter_map(Value::as_str);
+        return words.map(|word| format!("`{word}`")).collect::<Vec<_>>().join(" or ");
+    }
     match type_of(key) {
         Some("array") => format!("list of {}", plural(&kind(&key["items"]))),
         Some("object") if properties(key).is_some() => "section".to_owned(),
@@ -144,8 +151,12 @@ fn type_of(key: &Value) -> Option<&str> {
     }
 }
 
-/// What holds the keys: the section itself, or the items of a list of sections.
+/// What holds the keys: the section itself, or the items of a list of sections, or the section that may stand instead of
+/// a word.
 fn inner(key: &Value) -> Option<&Value> {
+    if let Some(variants) = key["anyOf"].as_array() {
+        return variants.iter().find_map(inner);
+    }
     let holder = if type_of(key) == Some("array") { &key["items"] } else { key };
     properties(holder).map(|_| holder)
 }
@@ -173,6 +184,12 @@ mod tests {
             "log": { "type": "object", "description": "What.", "properties": {
                 "format": { "oneOf": [{ "const": "text" }, { "const": "json" }], "default": "text" },
             } },
+            "pace": { "type": "object", "description": "How fast.", "properties": {
+                "walk": { "description": "On foot.", "anyOf": [
+                    { "type": "string", "enum": ["off"] },
+                    { "type": "object", "properties": { "speed": { "type": "integer" } } },
+                ] },
+            } },
             "nodes": { "type": "array", "description": "Some. Required.", "items": { "type": "object",
                 "required": ["url"], "properties": {
                     "url": { "type": "string", "description": "An a|b." },
@@ -196,6 +213,15 @@ What.
 | Key | Type | Default | |
 |---|---|---|---|
 | `log.format` | `text` or `json` | `text` |  |
+
+## `pace`
+
+How fast.
+
+| Key | Type | Default | |
+|---|---|---|---|
+| `pace.walk` | `off` or section |  | On foot. |
+| `pace.walk.speed` | integer |  |  |
 
 ## `nodes`
 

@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     app::{App, ConfiguredProvider},
+    limits::Limited,
     login::{Issue, issue, spend_keys},
 };
 
@@ -91,6 +92,9 @@ pub enum FinishError {
         #[source]
         error: EstablishError,
     },
+    /// The person signs in too often.
+    #[error("the account is limited")]
+    Limited(#[from] Limited),
     /// The database.
     #[error("the database did not answer")]
     Store(#[from] StoreError),
@@ -223,6 +227,7 @@ async fn hand_over(
         return Err(FinishError::UnknownAttempt);
     };
     let client = ClientRedirect::parse(client_redirect_url).map_err(|_| FinishError::UnknownAttempt)?;
+    app.limits.issue(&user)?;
     let confirmation = Confirmation {
         csrf: app.entropy.base64url::<16>(),
         token: crate::login::new_token(&*app.entropy),

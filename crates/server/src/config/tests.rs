@@ -310,6 +310,32 @@ fn every_mistake_is_named_with_its_key_and_what_would_be_right() {
             "login.token_lifetime: must be between",
         ),
         (
+            "no limit and no word",
+            key("/limits", json!({ "redirect": "none" })),
+            "limits.redirect: must be `off`, or a section",
+        ),
+        ("a limit that is a list", key("/limits", json!({ "login": [] })), "limits.login: must be `off`, or"),
+        (
+            "a limit of nothing",
+            key("/limits", json!({ "login": { "burst": 0 } })),
+            "limits.login.burst: must be between 1 and 1000000",
+        ),
+        (
+            "a limit of too much",
+            key("/limits", json!({ "login": { "per_second": 1_000_001 } })),
+            "limits.login.per_second: must be between",
+        ),
+        (
+            "two rates",
+            key("/limits", json!({ "account": { "per_second": 1, "per_minute": 60 } })),
+            "limits.account: has both `per_second` and `per_minute`",
+        ),
+        (
+            "a typo in a limit",
+            key("/limits", json!({ "callback": { "per_hour": 1 } })),
+            "limits.callback.per_hour: is not a key here",
+        ),
+        (
             "another homeserver for the portal",
             key("/well_known", json!({ "content": { "m.homeserver": {} } })),
             "well_known.content: must not contain m.homeserver",
@@ -467,6 +493,29 @@ fn a_number_may_be_written_as_text() {
     document["database"] = json!({ "max_connections": "7" });
     let (config, _) = parse(document, "/").expect("valid");
     assert_eq!(config.database.max_connections, 7);
+}
+
+#[test]
+fn a_limit_is_as_it_is_written_and_its_rest_as_it_was() {
+    let quota = |limits: Value| {
+        let mut document = good();
+        document["limits"] = limits;
+        let (config, _) = parse(document, "/").expect("valid");
+        config.limits.login.map(governor::Quota::from)
+    };
+    let shown = |quota: Option<governor::Quota>| {
+        quota.map(|quota| (quota.burst_size().get(), quota.replenish_interval().as_micros()))
+    };
+    for (name, limits, expected) in [
+        ("default", json!({}), Some((300, 50_000))),
+        ("whole", json!({ "login": { "burst": 5, "per_second": 2 } }), Some((5, 500_000))),
+        ("by the minute", json!({ "login": { "per_minute": 6 } }), Some((300, 10_000_000))),
+        ("as text, from the environment", json!({ "login": { "burst": "7" } }), Some((7, 50_000))),
+        ("off", json!({ "login": "off" }), None),
+        ("off as some readers of YAML have it", json!({ "login": false }), None),
+    ] {
+        assert_eq!(shown(quota(limits)), expected, "{name}");
+    }
 }
 
 #[test]

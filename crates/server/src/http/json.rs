@@ -67,11 +67,16 @@ impl MatrixError {
             body.insert("soft_logout".to_owned(), json!(true));
         }
         let Some(retry_after) = self.retry_after else { return json(self.status, &Value::Object(body)) };
-        let millis = u64::try_from(retry_after.as_millis()).unwrap_or(u64::MAX);
+        let millis = u64::try_from(retry_after.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
         body.insert("retry_after_ms".to_owned(), json!(millis));
         let mut response = json(self.status, &Value::Object(body));
-        // Whole seconds, rounded up: a client that is told too little comes back too early.
-        response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from(millis.div_ceil(1000)));
+        response.headers_mut().insert(header::RETRY_AFTER, whole_seconds(retry_after));
         response
     }
+}
+
+/// `Retry-After` in seconds, rounded up: who is told too little comes back too early.
+pub(super) fn whole_seconds(span: Duration) -> header::HeaderValue {
+    let seconds = span.as_secs() + u64::from(span.subsec_nanos() > 0);
+    header::HeaderValue::from(seconds)
 }

@@ -1,5 +1,7 @@
 //! HTML answers.
 
+use std::time::Duration;
+
 use actix_web::{
     HttpRequest, HttpResponse, HttpResponseBuilder,
     http::{
@@ -9,7 +11,7 @@ use actix_web::{
 };
 use usher_core::provider::BrowserStep;
 
-use super::{locale, request_id};
+use super::{json::whole_seconds, locale, request_id};
 use crate::{app::App, attempt::SetCookie, pages::Page};
 
 /// What a person is told about a failure.
@@ -23,19 +25,27 @@ pub(crate) struct PageProblem {
     pub name: String,
     /// Whether starting again can help.
     pub can_retry: bool,
+    /// `Retry-After`.
+    pub retry_after: Option<Duration>,
 }
 
 impl PageProblem {
     /// A problem that a new start does not mend.
     #[must_use]
     pub(crate) fn new(status: StatusCode, id: &'static str) -> Self {
-        Self { status, id, name: String::new(), can_retry: false }
+        Self { status, id, name: String::new(), can_retry: false, retry_after: None }
     }
 
     /// A problem that a new start may mend.
     #[must_use]
     pub(crate) fn retry(status: StatusCode, id: &'static str) -> Self {
         Self { can_retry: true, ..Self::new(status, id) }
+    }
+
+    /// Not before that time.
+    #[must_use]
+    pub(crate) fn after(self, retry_after: Duration) -> Self {
+        Self { retry_after: Some(retry_after), ..self }
     }
 
     /// About something with a name.
@@ -84,7 +94,11 @@ pub(crate) fn problem_page(
     let request_id = request_id(request);
     let again = again.filter(|_| problem.can_retry);
     let content = Page::Error { id: problem.id, name: &problem.name, again, request_id: &request_id };
-    page(app, request, problem.status, &content, &[], &[])
+    let mut response = page(app, request, problem.status, &content, &[], &[]);
+    if let Some(retry_after) = problem.retry_after {
+        response.headers_mut().insert(header::RETRY_AFTER, whole_seconds(retry_after));
+    }
+    response
 }
 
 /// The browser's next step at a provider.

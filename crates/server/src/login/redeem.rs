@@ -17,7 +17,10 @@ use usher_store::{
 };
 
 use super::issue::is_well_formed;
-use crate::app::{App, ServedHomeserver};
+use crate::{
+    app::{App, ServedHomeserver},
+    limits::Limited,
+};
 
 /// Beyond the homeserver's deadline: what is left of the lease marks the token as redeemed.
 const LEASE_MARGIN: Duration = Duration::from_secs(5);
@@ -73,6 +76,9 @@ pub enum RedeemError {
     /// The homeserver gave a session too late: the lease had run out.
     #[error("the lease ran out before the session came")]
     LeaseLost,
+    /// The account redeems too many tokens. This one was given back.
+    #[error("the account is limited")]
+    Limited(#[from] Limited),
     /// The database.
     #[error("the database did not answer")]
     Store(#[from] StoreError),
@@ -102,6 +108,13 @@ pub async fn redeem(app: &App, login: &TokenLogin) -> Result<LoggedIn, RedeemErr
         release(app, &token_hash, &lease, ChosenDevice::Forgotten).await;
         return Err(RedeemError::HomeserverGone(claimed.mxid));
     };
+    if let Err(limited) = app.limits.redeem(&claimed.mxid) {
+        // A device of an earlier try, of which nobody knows whether it was opened, is still to be landed on.
+        let is_new = claimed.device_id == proposed;
+        let device = if is_new { ChosenDevice::Forgotten } else { ChosenDevice::Kept };
+        release(app, &token_hash, &lease, device).await;
+        return Err(RedeemError::Limited(limited));
+    }
     match hand_off(homeserver, &claimed, login).await {
         Ok(session) => {
             finish(app, &token_hash, &lease, &claimed, &session).await?;

@@ -1,7 +1,7 @@
 use super::*;
 
 /// Every message that the code names, with and without a name in it.
-const PROBLEMS: [&str; 28] = [
+const PROBLEMS: [&str; 30] = [
     "unknown-attempt",
     "expired",
     "already-used",
@@ -28,6 +28,8 @@ const PROBLEMS: [&str; 28] = [
     "internal",
     "form",
     "host",
+    "limited",
+    "limited-account",
     "not-found",
     "unknown-attempt",
 ];

@@ -16,6 +16,9 @@ pub(super) const PATH: &str = "/_usher/confirm";
 const MAX_FORM_BYTES: usize = 4096;
 
 pub(super) async fn post(app: web::Data<App>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
+    if let Err(limited) = app.limits.callback(http::arrival(&request).client) {
+        return problem_page(&app, &request, &PageProblem::from(limited), None);
+    }
     let Some(form) = form(payload).await else {
         return problem_page(&app, &request, &PageProblem::new(StatusCode::BAD_REQUEST, "form"), None);
     };

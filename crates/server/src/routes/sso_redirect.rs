@@ -32,6 +32,9 @@ pub(super) async fn get(app: web::Data<App>, request: HttpRequest) -> HttpRespon
     if !arrival.is_at(&app.config.public_base_url) && !was_sent_here(request.query_string()) {
         return redirect(StatusCode::FOUND, &at_portal(&app.config.public_base_url, request.uri()), &[]);
     }
+    if let Err(limited) = app.limits.redirect(arrival.client) {
+        return problem_page(&app, &request, &PageProblem::from(limited), None);
+    }
     let client = match ClientRedirect::from_query(request.query_string()) {
         Ok(client) => client,
         Err(error) => return problem_page(&app, &request, &PageProblem::from(&error), None),

@@ -8,6 +8,7 @@ mod canonical_host;
 mod confirmation;
 mod discovery;
 mod establishing;
+mod limits;
 mod login_flows;
 mod login_token;
 mod pages;
