@@ -19,4 +19,5 @@ pub use establish::EstablishError;
 pub use finish::{Failed, FinishError, Finished, finish};
 pub use jar::{Jar, SameSite, SetCookie};
 pub use keyring::KeyRing;
+pub(crate) use keyring::MARKED_BYTES;
 pub use sealed::{Attempt, Confirmation, Step};

@@ -230,7 +230,7 @@ async fn hand_over(
     app.limits.issue(&user)?;
     let confirmation = Confirmation {
         csrf: app.entropy.base64url::<16>(),
-        token: crate::login::new_token(&*app.entropy),
+        token: crate::login::new_token(&app.keyring, &*app.entropy),
         user: user.clone(),
         issuer: identity.issuer.clone(),
         subject: identity.subject.clone(),

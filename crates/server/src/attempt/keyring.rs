@@ -13,6 +13,9 @@ use usher_core::Entropy;
 use crate::config::KeyConfig;
 
 const NONCE_BYTES: usize = 24;
+const TAG_BYTES: usize = 16;
+/// Of a [marked](KeyRing::mark) value.
+pub(crate) const MARKED_BYTES: usize = NONCE_BYTES + TAG_BYTES;
 
 /// The keys, first one first.
 pub struct KeyRing {
@@ -40,6 +43,29 @@ impl KeyRing {
             .expect("a cookie is shorter than the cipher's 256 GiB");
         sealed.extend_from_slice(&ciphertext);
         format!("{id}.{}", BASE64URL_NOPAD.encode(&sealed))
+    }
+
+    /// 192 random bits, and a tag that nobody makes without a key of the ring: the nonce and the tag of nothing, sealed.
+    pub(crate) fn mark(&self, context: &[u8], entropy: &dyn Entropy) -> [u8; MARKED_BYTES] {
+        let (_, cipher) = self.keys.first().expect("the config has at least one key");
+        let mut marked = [0_u8; MARKED_BYTES];
+        let (nonce, tag) = marked.split_at_mut(NONCE_BYTES);
+        entropy.fill(nonce);
+        let nonce = XNonce::try_from(&*nonce).expect("the nonce has its length");
+        let sealed = cipher.encrypt(&nonce, Payload { msg: &[], aad: context });
+        tag.copy_from_slice(&sealed.expect("nothing is shorter than the cipher's 256 GiB"));
+        marked
+    }
+
+    /// Whether a key of the ring marked this for `context`. Takes the same time whatever is wrong with the tag.
+    #[must_use]
+    pub(crate) fn is_marked(&self, marked: &[u8; MARKED_BYTES], context: &[u8]) -> bool {
+        let (nonce, tag) = marked.split_at(NONCE_BYTES);
+        let nonce = XNonce::try_from(nonce).expect("the nonce has its length");
+        let opens = |(_, cipher): &(String, XChaCha20Poly1305)| {
+            cipher.decrypt(&nonce, Payload { msg: tag, aad: context }).is_ok()
+        };
+        self.keys.iter().any(opens)
     }
 
     /// What was sealed; `None` if any bit of it, its key or its context is another.
@@ -100,6 +126,36 @@ mod tests {
         for garbage in ["", ".", "a", "a.", "a.AAAA", "a.====", "é.é"] {
             assert_eq!(ring.open(garbage, b"context"), None, "{garbage:?}");
         }
+    }
+
+    #[test]
+    fn what_is_marked_is_known_by_every_key_of_the_ring_in_its_own_context() {
+        let marked = ring(&[("a", 1)]).mark(b"context", &OsEntropy);
+        for (name, ring, context, is_marked) in [
+            ("itself", ring(&[("a", 1)]), "context", true),
+            ("a ring with a new key first", ring(&[("b", 2), ("a", 1)]), "context", true),
+            ("the key under another name", ring(&[("b", 1)]), "context", true),
+            ("a ring without the key", ring(&[("b", 2)]), "context", false),
+            ("another context", ring(&[("a", 1)]), "contexT", false),
+        ] {
+            assert_eq!(ring.is_marked(&marked, context.as_bytes()), is_marked, "{name}");
+        }
+        for index in 0..MARKED_BYTES {
+            let mut changed = marked;
+            changed[index] ^= 1;
+            assert!(!ring(&[("a", 1)]).is_marked(&changed, b"context"), "byte {index}");
+        }
+        assert!(!ring(&[("a", 1)]).is_marked(&[0; MARKED_BYTES], b"context"));
+    }
+
+    #[test]
+    fn a_sealed_value_is_no_mark() {
+        // Had an attempt no content, its cookie would be a nonce and a tag too; its context is another.
+        let ring = ring(&[("a", 1)]);
+        let sealed = ring.seal(b"", b"an attempt", &OsEntropy);
+        let bytes = BASE64URL_NOPAD.decode(&sealed.as_bytes()[2..]).expect("base64url");
+        let bytes: [u8; MARKED_BYTES] = bytes.try_into().expect("a nonce and a tag");
+        assert!(ring.is_marked(&bytes, b"an attempt") && !ring.is_marked(&bytes, b"a login token"));
     }
 
     #[test]

@@ -10,12 +10,13 @@ use usher_store::{
 
 use crate::{
     app::App,
-    attempt::{Attempt, Confirmation},
+    attempt::{Attempt, Confirmation, KeyRing, MARKED_BYTES},
 };
 
 /// Login tokens of ours start with it: at a homeserver's own host they are told apart from the homeserver's.
 const PREFIX: &str = "ushl_";
-const TOKEN_BYTES: usize = 32;
+/// What the key ring marks tokens for.
+const CONTEXT: &[u8] = b"login token";
 
 /// What a token is issued for.
 #[derive(Clone, Copy, Debug)]
@@ -28,16 +29,17 @@ pub struct Issue<'a> {
     pub spend: &'a [OneTime],
 }
 
-/// A new login token, of 256 random bits.
+/// A new login token: 192 random bits, and the ring's mark on them.
 #[must_use]
-pub fn new_token(entropy: &dyn Entropy) -> String {
-    format!("{PREFIX}{}", entropy.base64url::<TOKEN_BYTES>())
+pub fn new_token(keyring: &KeyRing, entropy: &dyn Entropy) -> String {
+    format!("{PREFIX}{}", BASE64URL_NOPAD.encode(&keyring.mark(CONTEXT, entropy)))
 }
 
-/// Whether `token` could be one of ours: what could not is refused before the database is asked.
-pub(super) fn is_well_formed(token: &str) -> bool {
-    let random = token.strip_prefix(PREFIX).and_then(|rest| BASE64URL_NOPAD.decode(rest.as_bytes()).ok());
-    random.is_some_and(|bytes| bytes.len() == TOKEN_BYTES)
+/// Whether `token` was made by [`new_token`]: what was not is refused before the database is asked.
+pub(super) fn is_ours(keyring: &KeyRing, token: &str) -> bool {
+    let decoded = token.strip_prefix(PREFIX).and_then(|rest| BASE64URL_NOPAD.decode(rest.as_bytes()).ok());
+    let marked: Option<[u8; MARKED_BYTES]> = decoded.and_then(|bytes| bytes.try_into().ok());
+    marked.is_some_and(|marked| keyring.is_marked(&marked, CONTEXT))
 }
 
 /// Stores the token and spends the attempt; `false` if it was spent before, and then nothing is stored.

@@ -16,7 +16,7 @@ use usher_store::{
     sessions::{self, NewSession},
 };
 
-use super::issue::is_well_formed;
+use super::issue::is_ours;
 use crate::{
     app::{App, ServedHomeserver},
     limits::Limited,
@@ -86,7 +86,7 @@ pub enum RedeemError {
 
 /// Trades a login token for a session.
 pub async fn redeem(app: &App, login: &TokenLogin) -> Result<LoggedIn, RedeemError> {
-    if !is_well_formed(&login.token) {
+    if !is_ours(&app.keyring, &login.token) {
         return Err(RedeemError::BadToken);
     }
     let token_hash = TokenHash::of(&login.token);

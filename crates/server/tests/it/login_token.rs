@@ -17,6 +17,35 @@ async fn token(app: &TestApp) -> String {
     app.sign_in().as_person("alice").await.login_token()
 }
 
+/// One that the portal made and never issued.
+fn unknown_token(app: &TestApp) -> String {
+    let entropy = usher_core::testing::SeededEntropy::new(4711);
+    usher_server::login::new_token(&app.app.keyring, &entropy)
+}
+
+#[tokio::test]
+async fn garbage_costs_the_database_nothing_and_a_real_token_waits_for_it() {
+    let app = TestApp::start().await;
+    let real = token(&app).await;
+    let unknown = unknown_token(&app);
+    let mut forged = real.clone();
+    let last = forged.pop().expect("a token is not empty");
+    forged.push(if last == 'A' { 'Q' } else { 'A' });
+    let mut tampered = real.clone();
+    tampered.replace_range(5..6, if &real[5..6] == "A" { "B" } else { "A" });
+    app.app.store.close().await;
+    for (name, token, status, errcode) in [
+        ("a real one", &real, 503, "M_UNKNOWN"),
+        ("one that was never issued", &unknown, 503, "M_UNKNOWN"),
+        ("another mark", &forged, 403, "M_FORBIDDEN"),
+        ("other random bits", &tampered, 403, "M_FORBIDDEN"),
+        ("no mark", &format!("ushl_{}", "A".repeat(54)), 403, "M_FORBIDDEN"),
+    ] {
+        let answer = app.redeem(token).await;
+        assert_eq!((answer.status.as_u16(), answer.errcode().as_str()), (status, errcode), "{name}");
+    }
+}
+
 #[tokio::test]
 async fn a_token_is_good_once() {
     let app = TestApp::start().await;
@@ -51,11 +80,16 @@ async fn of_two_at_once_exactly_one_gets_in() {
 async fn tokens_that_are_none_are_refused_alike() {
     let app = TestApp::start().await;
     let expired = token(&app).await;
-    let unknown = format!("ushl_{}", "A".repeat(43));
+    let unknown = unknown_token(&app);
+    let forged = format!("ushl_{}", "A".repeat(54));
+    let of_an_older_release = format!("ushl_{}", "A".repeat(43));
     app.clock.advance(Duration::from_mins(2));
     for (name, token) in [
         ("expired", expired.as_str()),
         ("unknown", &unknown),
+        ("forged", &forged),
+        ("without a mark", &of_an_older_release),
+        ("the padding of another", &format!("{unknown}==")),
         ("too short", "ushl_AAAA"),
         ("a homeserver's own", "syl_abcdefghijklmnop_123456"),
         ("empty", ""),
