@@ -16,3 +16,4 @@ mod ports;
 mod proxies;
 mod redirect;
 mod selection;
+mod two_providers;
