@@ -10,6 +10,7 @@ use std::{
     collections::HashMap,
     fmt::{self, Write as _},
     io,
+    net::{Ipv4Addr, SocketAddr},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -54,6 +55,12 @@ pub enum CasFault {
     Cut,
     /// Answers 200 with a body that never ends.
     Endless,
+    /// Answers 200 with a body of which a byte comes now and then.
+    Drip,
+    /// Answers 200 and closes the connection in the middle of the body.
+    CutShort,
+    /// Sends whoever asks to another place.
+    Redirect(String),
     /// Answers with this status and a short page.
     Status(u16),
     /// Answers 200 with an HTML page.
@@ -127,10 +134,21 @@ impl CasServer {
 
     /// Starts with a script that may have a past: a server that comes back.
     pub async fn start_with(script: CasScript) -> io::Result<Self> {
+        Self::start_at((Ipv4Addr::LOCALHOST, 0).into(), script).await
+    }
+
+    /// The same where it was before.
+    pub async fn start_at(address: SocketAddr, script: CasScript) -> io::Result<Self> {
         let handler = script.clone();
-        let server =
-            ScriptedServer::start(move |request| std::future::ready(handler.answer(&request))).await?;
+        let handler = move |request| std::future::ready(handler.answer(&request));
+        let server = ScriptedServer::start_at(address, handler).await?;
         Ok(Self { server, script })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.server.address()
     }
 
     /// `http://127.0.0.1:PORT/cas`: what goes into a provider's config.
@@ -228,6 +246,11 @@ impl CasScript {
             Some(CasFault::Hang) => return Reply::Hang,
             Some(CasFault::Cut) => return Reply::Cut,
             Some(CasFault::Endless) => return Reply::Endless,
+            Some(CasFault::Drip) => return Reply::Drip,
+            Some(CasFault::CutShort) => {
+                return Reply::CutShort { body: "<cas:serviceResponse/>".into() };
+            }
+            Some(CasFault::Redirect(location)) => return Reply::redirect(location),
             Some(CasFault::Status(status)) => return Reply::new(*status, "text/html", "<h1>Sorry</h1>"),
             _ => {}
         }

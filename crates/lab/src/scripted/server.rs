@@ -1,13 +1,13 @@
 //! An HTTP/1.1 server whose every answer is a function's choice, bad ones included.
 
 use std::{
-    convert::Infallible,
     future::Future,
     io,
     net::{Ipv4Addr, SocketAddr},
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use http_body_util::BodyExt as _;
@@ -18,8 +18,11 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::{net::TcpListener, task::JoinSet};
+use tokio::{net::TcpListener, task::JoinSet, time::Interval};
 use url::Url;
+
+/// Between two bytes of [`Reply::Drip`].
+const DRIP: Duration = Duration::from_millis(20);
 
 /// One request, its body read whole.
 #[derive(Clone, Debug)]
@@ -65,6 +68,13 @@ pub enum Reply {
     Cut,
     /// Answers 200 with a body that never ends.
     Endless,
+    /// Answers 200 with a body of which a byte comes now and then, and never the last.
+    Drip,
+    /// Announces this body, sends half of it and closes the connection.
+    CutShort {
+        /// What is announced.
+        body: Bytes,
+    },
 }
 
 impl Reply {
@@ -184,6 +194,11 @@ where
         Reply::Hang => std::future::pending().await,
         Reply::Cut => Err(io::Error::other("cut by the script")),
         Reply::Endless => Ok(Response::new(ReplyBody::Endless)),
+        Reply::Drip => Ok(Response::new(ReplyBody::Drip(tokio::time::interval(DRIP)))),
+        Reply::CutShort { body } => {
+            let announced = body.len() as u64;
+            Ok(Response::new(ReplyBody::CutShort { half: Some(body.slice(..body.len() / 2)), announced }))
+        }
         Reply::Answer { status, headers, body } => {
             let mut response = Response::builder().status(status);
             for (name, value) in headers {
@@ -197,19 +212,29 @@ where
 enum ReplyBody {
     Whole(Option<Bytes>),
     Endless,
+    Drip(Interval),
+    CutShort { half: Option<Bytes>, announced: u64 },
 }
 
 impl Body for ReplyBody {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = io::Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         Poll::Ready(match &mut *self {
             Self::Whole(body) => body.take().map(|bytes| Ok(Frame::data(bytes))),
             Self::Endless => Some(Ok(Frame::data(Bytes::from_static(&[b' '; 8192])))),
+            Self::Drip(interval) => {
+                ready!(interval.poll_tick(context));
+                Some(Ok(Frame::data(Bytes::from_static(b" "))))
+            }
+            Self::CutShort { half, .. } => Some(match half.take() {
+                Some(bytes) => Ok(Frame::data(bytes)),
+                None => Err(io::Error::other("cut short by the script")),
+            }),
         })
     }
 
@@ -222,7 +247,8 @@ impl Body for ReplyBody {
             Self::Whole(body) => {
                 hyper::body::SizeHint::with_exact(body.as_ref().map_or(0, |bytes| bytes.len() as u64))
             }
-            Self::Endless => hyper::body::SizeHint::default(),
+            Self::CutShort { announced, .. } => hyper::body::SizeHint::with_exact(*announced),
+            Self::Endless | Self::Drip(_) => hyper::body::SizeHint::default(),
         }
     }
 }

@@ -63,6 +63,18 @@ impl Fault {
         Self::Says(reply)
     }
 
+    /// 429 that does not say for how long.
+    #[must_use]
+    pub fn rate_limited_without_a_time() -> Self {
+        Self::error(429, "M_LIMIT_EXCEEDED", "Too Many Requests")
+    }
+
+    /// 502 with a proxy's page.
+    #[must_use]
+    pub fn bad_gateway() -> Self {
+        Self::Says(Reply::new(502, "text/html", "<html><title>502 Bad Gateway</title></html>"))
+    }
+
     /// 200 with a proxy's page.
     #[must_use]
     pub fn html() -> Self {
@@ -81,6 +93,18 @@ impl Fault {
     #[must_use]
     pub fn endless() -> Self {
         Self::Says(Reply::Endless)
+    }
+
+    /// 200 with a body that comes so slowly that it never ends.
+    #[must_use]
+    pub fn drip() -> Self {
+        Self::Says(Reply::Drip)
+    }
+
+    /// 200 with a body of which only the first half comes.
+    #[must_use]
+    pub fn cut_short() -> Self {
+        Self::Says(Reply::CutShort { body: Bytes::from_static(br#"{"user_id": "@cut:short.example"}"#) })
     }
 
     /// 404 as Synapse says it of a user that it does not have.
