@@ -13,6 +13,7 @@ mod error;
 mod http;
 pub mod limits;
 pub mod login;
+mod paced;
 pub mod pages;
 pub mod registry;
 mod routes;

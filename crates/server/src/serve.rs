@@ -6,10 +6,23 @@ use std::{
     time::Duration,
 };
 
-use actix_web::{HttpServer, dev::Server, middleware::from_fn, web};
+use actix_http::HttpService;
+use actix_server::ServerBuilder;
+use actix_service::{IntoServiceFactory as _, ServiceFactoryExt as _, fn_service, map_config};
+use actix_web::{
+    dev::{AppConfig, Server},
+    middleware::from_fn,
+    rt::net::TcpStream,
+    web,
+};
 use anyhow::Context as _;
 
-use crate::{app::App, http::outer, routes, sweep};
+use crate::{
+    app::App,
+    http::outer,
+    paced::{Paced, Patience},
+    routes, sweep,
+};
 
 /// How long requests under way may take to end after SIGTERM: a handoff's deadline and its transaction.
 const SHUTDOWN_SECONDS: u64 = 30;
@@ -17,6 +30,13 @@ const SHUTDOWN_SECONDS: u64 = 30;
 const HEAD_DEADLINE: Duration = Duration::from_secs(10);
 /// Longer than any proxy's pool keeps an idle connection in use by surprise.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
+const PATIENCE: Patience = Patience {
+    taken: Duration::from_secs(30),
+    // Much longer than all deadlines of a first login together.
+    answered: Duration::from_mins(5),
+    // actix ends what it knows to be idle before.
+    idle: Duration::from_secs(90),
+};
 
 /// Binds every address, or says which one is not to be had.
 pub fn bind(addresses: &[SocketAddr]) -> anyhow::Result<Vec<TcpListener>> {
@@ -30,14 +50,31 @@ pub fn bind(addresses: &[SocketAddr]) -> anyhow::Result<Vec<TcpListener>> {
 pub fn serve(app: Arc<App>, listeners: Vec<TcpListener>) -> anyhow::Result<Server> {
     sweep::start(&app);
     let data = web::Data::from(app);
-    let mut server = HttpServer::new(move || {
-        actix_web::App::new().app_data(data.clone()).wrap(from_fn(outer)).configure(routes::configure)
-    })
-    .client_request_timeout(HEAD_DEADLINE)
-    .keep_alive(KEEP_ALIVE)
-    .shutdown_timeout(SHUTDOWN_SECONDS);
+    let mut server = ServerBuilder::default().shutdown_timeout(SHUTDOWN_SECONDS);
     for listener in listeners {
-        server = server.listen(listener).context("a listener cannot be used")?;
+        let (data, ending) = (data.clone(), server.graceful_shutdown_signal());
+        let name = format!("http://{}", listener.local_addr()?);
+        // What `actix_web::HttpServer` does, on paced connections.
+        let portal = move || {
+            let (data, ending) = (data.clone(), ending.clone());
+            let app = move || {
+                actix_web::App::new().app_data(data.clone()).wrap(from_fn(outer)).configure(routes::configure)
+            };
+            let http = HttpService::build()
+                .graceful_shutdown_signal(move || {
+                    let ending = ending.clone();
+                    async move { ending.notified().await }
+                })
+                .client_request_timeout(HEAD_DEADLINE)
+                .keep_alive(KEEP_ALIVE)
+                .h1(map_config(app().into_factory(), |()| AppConfig::default()));
+            fn_service(|stream: TcpStream| async move {
+                let peer = stream.peer_addr().ok();
+                Ok((Paced::new(stream, PATIENCE), peer))
+            })
+            .and_then(http)
+        };
+        server = server.listen(name, listener, portal).context("a listener cannot be used")?;
     }
     Ok(server.run())
 }
