@@ -33,6 +33,8 @@ pub(crate) struct Portal {
     pub(crate) database_url: String,
     /// `providers[0].cas.base_url`
     pub(crate) cas_base_url: String,
+    /// `providers[0].cas.timeout`
+    pub(crate) cas_timeout: String,
     /// The entries of `homeservers`; the departments `engineering` and `history` belong to the first and the second.
     pub(crate) homeservers: Vec<Value>,
     /// `mapping.localpart`
@@ -83,6 +85,7 @@ impl Default for Portal {
             trusted_proxies: Vec::new(),
             database_url: "sqlite:usher.db".to_owned(),
             cas_base_url: "http://127.0.0.1:9/cas".to_owned(),
+            cas_timeout: "10s".to_owned(),
             homeservers: Vec::new(),
             localpart: "{{ subject }}".to_owned(),
             log_filter: "info".to_owned(),
@@ -103,7 +106,11 @@ impl Portal {
             "database": { "url": self.database_url },
             "keys": [{ "id": "first", "secret": "0123456789abcdef".repeat(4) }],
             "providers": [
-                { "id": "corp", "name": "Canadialand", "cas": { "base_url": self.cas_base_url } },
+                {
+                    "id": "corp",
+                    "name": "Canadialand",
+                    "cas": { "base_url": self.cas_base_url, "timeout": self.cas_timeout },
+                },
             ],
             "homeservers": self.homeservers,
             "selection": [

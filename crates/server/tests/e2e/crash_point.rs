@@ -68,6 +68,16 @@ impl Trap {
 }
 
 impl Trapped {
+    /// What was held goes on, and Usher with it.
+    pub(crate) async fn give_way(self) -> anyhow::Result<()> {
+        let Self { hold, blocked } = self;
+        drop(hold);
+        match blocked {
+            Some(blocked) => blocked.release().await,
+            None => Ok(()),
+        }
+    }
+
     /// What was held goes on: the homeserver acts for a caller that is gone, and so does Postgres, if it was asked
     /// before the caller was killed. Returns when both are done.
     pub(crate) async fn release(self, stage: &Stage) -> anyhow::Result<()> {

@@ -1,9 +1,13 @@
 //! Usher's database as a test sees it: its rows, and locks that stop Usher between two statements.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use anyhow::Context as _;
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection, SqliteConnection, sqlite::SqliteConnectOptions};
+use sqlx::{
+    AssertSqlSafe, Connection as _, PgConnection, SqlSafeStr, SqliteConnection, sqlite::SqliteConnectOptions,
+};
+
+use url::Url;
 
 use crate::components::{eventually, postgres};
 
@@ -40,13 +44,18 @@ impl Database {
         Ok(Self { url })
     }
 
+    /// One that the test has made.
+    pub(crate) fn at(url: &Url) -> Self {
+        Self { url: url.to_string() }
+    }
+
     /// For `database.url`.
     pub(crate) fn url(&self) -> &str {
         &self.url
     }
 
     /// The first column of every row, in order.
-    pub(crate) async fn column(&self, sql: &'static str) -> anyhow::Result<Vec<String>> {
+    pub(crate) async fn column(&self, sql: impl SqlSafeStr) -> anyhow::Result<Vec<String>> {
         let mut column: Vec<String> = if let Some(path) = self.url.strip_prefix("sqlite:") {
             let options = SqliteConnectOptions::new().filename(path).read_only(true);
             let mut connection = SqliteConnection::connect_with(&options).await?;
@@ -65,6 +74,52 @@ impl Database {
         self.column("SELECT mxid || ' ' || state FROM accounts").await
     }
 
+    /// The state of one account.
+    pub(crate) async fn account(&self, mxid: &str) -> anyhow::Result<String> {
+        let accounts = self.accounts().await?;
+        let mut states = accounts.iter().filter_map(|account| account.strip_prefix(mxid)?.strip_prefix(' '));
+        Ok(states.next().with_context(|| format!("{mxid} has no account"))?.to_owned())
+    }
+
+    /// The states of all login tokens of one account.
+    pub(crate) async fn token_states_of(&self, mxid: &str) -> anyhow::Result<Vec<String>> {
+        let tokens = self.column("SELECT mxid || ' ' || state FROM login_tokens").await?;
+        let states = tokens.iter().filter_map(|token| token.strip_prefix(mxid)?.strip_prefix(' '));
+        Ok(states.map(str::to_owned).collect())
+    }
+
+    /// Takes every row away, in any order that the references allow.
+    pub(crate) async fn forget_everybody(&self) -> anyhow::Result<()> {
+        for table in ["sessions", "login_tokens", "choices", "links", "accounts"] {
+            self.execute(AssertSqlSafe(format!("DELETE FROM {table}"))).await?;
+        }
+        Ok(())
+    }
+
+    /// Runs one statement, or several, as somebody who is not Usher.
+    pub(crate) async fn execute(&self, sql: impl SqlSafeStr) -> anyhow::Result<()> {
+        if let Some(path) = self.url.strip_prefix("sqlite:") {
+            let options = SqliteConnectOptions::new().filename(path);
+            let mut connection = SqliteConnection::connect_with(&options).await?;
+            sqlx::raw_sql(sql).execute(&mut connection).await?;
+            connection.close().await?;
+        } else {
+            let mut connection = self.connect_to_postgres().await?;
+            sqlx::raw_sql(sql).execute(&mut connection).await?;
+            connection.close().await?;
+        }
+        Ok(())
+    }
+
+    /// Has every write to a SQLite file wait from now on.
+    pub(crate) async fn lock_file(&self) -> anyhow::Result<LockedFile> {
+        let path = self.url.strip_prefix("sqlite:").context("not a file")?;
+        let options = SqliteConnectOptions::new().filename(path);
+        let mut connection = SqliteConnection::connect_with(&options).await?;
+        sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut connection).await?;
+        Ok(LockedFile { connection })
+    }
+
     /// `alice @alice:eng.localhost`
     pub(crate) async fn links(&self) -> anyhow::Result<Vec<String>> {
         self.column("SELECT subject || ' ' || mxid FROM links").await
@@ -78,6 +133,29 @@ impl Database {
     /// `alice @alice:eng.localhost PHONE`
     pub(crate) async fn sessions(&self) -> anyhow::Result<Vec<String>> {
         self.column("SELECT subject || ' ' || mxid || ' ' || device_id FROM sessions").await
+    }
+
+    /// Every table and how many rows it has.
+    pub(crate) async fn row_counts(&self) -> anyhow::Result<BTreeMap<String, i64>> {
+        let mut counts = BTreeMap::new();
+        let tables = if self.url.starts_with("sqlite:") {
+            self.column("SELECT name FROM sqlite_schema WHERE type = 'table'").await?
+        } else {
+            self.column("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").await?
+        };
+        for table in tables {
+            let sql = format!("SELECT CAST(count(*) AS TEXT) FROM \"{table}\"");
+            let count = self.column(AssertSqlSafe(sql)).await?;
+            counts.insert(table, count.first().context("a count is one row")?.parse()?);
+        }
+        Ok(counts)
+    }
+
+    /// The bytes of the file and of its log. Nothing on Postgres.
+    pub(crate) fn file_sizes(&self) -> anyhow::Result<Vec<u64>> {
+        let Some(path) = self.url.strip_prefix("sqlite:") else { return Ok(Vec::new()) };
+        let size = |path: String| anyhow::Ok(std::fs::metadata(path)?.len());
+        [path.to_owned(), format!("{path}-wal")].into_iter().map(size).collect()
     }
 
     /// Every byte on disk: the file and its log. Nothing on Postgres.
@@ -113,6 +191,18 @@ impl Database {
 
     async fn connect_to_postgres(&self) -> anyhow::Result<PgConnection> {
         PgConnection::connect(&self.url).await.context("the test cannot connect to Postgres")
+    }
+}
+
+/// Writes to the whole file wait as long as this lives; reads go on.
+pub(crate) struct LockedFile {
+    connection: SqliteConnection,
+}
+
+impl LockedFile {
+    /// Lets the writes go on.
+    pub(crate) async fn release(self) -> anyhow::Result<()> {
+        self.connection.close().await.context("the lock cannot be given back")
     }
 }
 

@@ -10,15 +10,21 @@
 //! holds its call, or because Postgres says that it waits for a lock of the test's; everything else is looked at
 //! until it is so, with a deadline.
 
+mod cas_faults;
 mod client;
 mod client_address;
+mod clumsy;
 mod components;
 mod config;
 mod confirmation;
 mod crash_point;
 mod crowd;
 mod database;
+mod database_faults;
 mod establishing;
+mod flood;
+mod footprint;
+mod homeserver_faults;
 mod landing;
 mod names;
 mod operations;
@@ -30,4 +36,5 @@ mod replicas;
 mod scripted;
 mod secrecy;
 mod tabs;
+mod wire;
 mod world;

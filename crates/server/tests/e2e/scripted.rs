@@ -44,10 +44,48 @@ pub(crate) struct Stage {
 impl Stage {
     /// `timeout` is how long Usher waits for the homeserver: a lease on a login token is five seconds longer.
     pub(crate) async fn set(kind: Kind, timeout: Duration) -> anyhow::Result<Self> {
-        let homeserver = ScriptedHomeserver::start(SERVER_NAME).await?;
-        let cas = CasServer::start().await?;
+        Self::set_with(kind, timeout, |_| {}).await
+    }
+
+    /// With a config that `edit` has changed.
+    pub(crate) async fn set_with(
+        kind: Kind,
+        timeout: Duration,
+        edit: impl FnOnce(&mut Portal),
+    ) -> anyhow::Result<Self> {
+        Self::set_with_binary(Path::new(BINARY), kind, timeout, edit).await
+    }
+
+    /// And with another program in Usher's place, which becomes it.
+    pub(crate) async fn set_with_binary(
+        binary: &Path,
+        kind: Kind,
+        timeout: Duration,
+        edit: impl FnOnce(&mut Portal),
+    ) -> anyhow::Result<Self> {
         let directory = tempfile::tempdir()?;
         let database = Database::create(kind, &unique("s"), directory.path()).await?;
+        Self::build(binary, directory, database, timeout, edit).await
+    }
+
+    /// On a database that the test has made.
+    pub(crate) async fn set_on(
+        database: Database,
+        timeout: Duration,
+        edit: impl FnOnce(&mut Portal),
+    ) -> anyhow::Result<Self> {
+        Self::build(Path::new(BINARY), tempfile::tempdir()?, database, timeout, edit).await
+    }
+
+    async fn build(
+        binary: &Path,
+        directory: TempDir,
+        database: Database,
+        timeout: Duration,
+        edit: impl FnOnce(&mut Portal),
+    ) -> anyhow::Result<Self> {
+        let homeserver = ScriptedHomeserver::start(SERVER_NAME).await?;
+        let cas = CasServer::start().await?;
         let tokens = Tokens {
             as_token: homeserver.as_token().to_owned(),
             hs_token: "hs-token-that-nobody-ever-asks-for".to_owned(),
@@ -55,17 +93,23 @@ impl Stage {
         let url = homeserver.url();
         let mut section = config::homeserver(SERVER_NAME, url.as_str(), url.as_str(), &tokens);
         section["timeout"] = json!(format!("{}s", timeout.as_secs()));
-        let config = Portal {
+        let mut config = Portal {
             database_url: database.url().to_owned(),
             cas_base_url: cas.base_url().to_string(),
             homeservers: vec![section],
             ..Portal::at_a_free_port()?
         };
-        let usher = Usher::start(Path::new(BINARY), directory.path(), &config.to_yaml()).await?;
+        edit(&mut config);
+        let usher = Usher::start(binary, directory.path(), &config.to_yaml()).await?;
         let client = Client::at(&config.public_base_url())?;
         let stage = Self { usher, database, homeserver, cas, client, config, directory };
         stage.enter(&engineer("alice", "Alice Liddell"));
         Ok(stage)
+    }
+
+    /// The portal's host and port, as browsers name it.
+    pub(crate) fn authority(&self) -> String {
+        self.config.public_base_url().authority().to_owned()
     }
 
     /// From now on `person` sits at every browser.
