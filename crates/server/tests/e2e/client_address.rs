@@ -23,7 +23,7 @@ fn synapse_sees_the_address_of_whoever_logs_in() -> anyhow::Result<()> {
                 .await?;
         let token = world.sign_in("alice").await?.login_token()?;
         let url = world.config.public_base_url().join("_matrix/client/v3/login")?;
-        let answer = loopback_client(std::time::Duration::from_secs(60))?
+        let answer = loopback_client(std::time::Duration::from_mins(1))?
             .request(Method::POST, url)
             .header("x-forwarded-for", format!("{CLAIM}, {HOME}"))
             .body(json!({ "type": "m.login.token", "token": token }).to_string())

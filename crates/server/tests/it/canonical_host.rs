@@ -47,6 +47,16 @@ async fn a_login_that_begins_at_another_host_is_sent_to_the_portals_own_once() {
 }
 
 #[tokio::test]
+async fn what_a_url_should_not_have_comes_back_as_it_came() {
+    let app = TestApp::start().await;
+    let query = r#"redirectUrl=element://connect?q=%c3%B6{|}`^'\&b&&a=1&=&a=+%20"#;
+    let request = format!("GET {REDIRECT}?{query} HTTP/1.1\r\nHost: www.ac.cdl\r\nConnection: close\r\n\r\n");
+    let answer = app.raw(&request).await;
+    let expected = format!("location: {}{}?{query}&usher_canonical=1\r\n", app.base(), &REDIRECT[1..]);
+    assert!(answer.starts_with("HTTP/1.1 302") && answer.contains(&expected), "{answer}");
+}
+
+#[tokio::test]
 async fn behind_a_proxy_that_rewrites_the_host_there_is_no_loop() {
     let app = TestApp::start().await;
     let ask = |path: &str| Answer::read(app.request(Method::GET, path).header("host", "usher.internal:8080"));

@@ -129,6 +129,13 @@ async fn what_is_not_ours_is_refused_as_msc1730_says() {
         ("register", Method::POST, "/_matrix/client/v3/register", 403, "M_FORBIDDEN"),
         ("register at r0", Method::POST, "/_matrix/client/r0/register?kind=guest", 403, "M_FORBIDDEN"),
         ("auth_metadata", Method::GET, "/_matrix/client/v1/auth_metadata", 404, "M_UNRECOGNIZED"),
+        (
+            "the same as it was proposed",
+            Method::GET,
+            "/_matrix/client/unstable/org.matrix.msc2965/auth_metadata",
+            404,
+            "M_UNRECOGNIZED",
+        ),
         ("unknown", Method::GET, "/_matrix/client/v3/nonsense", 404, "M_UNRECOGNIZED"),
         ("wrong method", Method::PUT, "/_matrix/client/v3/login", 405, "M_UNRECOGNIZED"),
         ("wrong method at r0", Method::DELETE, "/_matrix/client/r0/login", 405, "M_UNRECOGNIZED"),

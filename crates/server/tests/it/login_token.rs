@@ -64,6 +64,23 @@ async fn a_token_is_good_once() {
 }
 
 #[tokio::test]
+async fn the_cookie_of_a_redeemed_attempt_opens_nothing() {
+    let app = TestApp::start().await;
+    let attempt = app.sign_in().at_provider().await;
+    let token = attempt.come_back_as("alice").await.login_token();
+    assert_eq!(app.redeem(&token).await.status, 200);
+    for person in ["alice", "bob"] {
+        let answer = attempt.open(&attempt.callback_for(person)).await;
+        assert_eq!(
+            (answer.status.as_u16(), answer.title()),
+            (400, "This sign-in was used already"),
+            "{person}"
+        );
+    }
+    assert_eq!(app.rows("login_tokens").await, 1);
+}
+
+#[tokio::test]
 async fn of_two_at_once_exactly_one_gets_in() {
     let app = TestApp::start().await;
     let token = token(&app).await;

@@ -16,15 +16,15 @@ fn headers(lines: &[(&str, &str)]) -> HeaderMap {
     headers
 }
 
-fn from(peer: &str) -> Option<SocketAddr> {
-    Some(SocketAddr::new(peer.parse().expect("an address"), 4711))
+fn peer(address: &str) -> SocketAddr {
+    SocketAddr::new(address.parse().expect("an address"), 4711)
 }
 
 #[test]
 fn the_client_is_the_first_from_the_end_that_is_no_proxy_of_ours() {
     const XFF: &str = "x-forwarded-for";
     let ours = forwarding(&["10.0.0.0/8", "127.0.0.1/32", "fd00::/8", "::1/128"]);
-    for (name, peer, lines, expected) in [
+    for (name, from, lines, expected) in [
         ("no header", "10.0.0.1", &[][..], "10.0.0.1"),
         ("one entry", "10.0.0.1", &[(XFF, "192.0.2.1")], "192.0.2.1"),
         ("a stranger's header", "192.0.2.9", &[(XFF, "192.0.2.1")], "192.0.2.9"),
@@ -55,7 +55,7 @@ fn the_client_is_the_first_from_the_end_that_is_no_proxy_of_ours() {
         ("Forwarded is not read", "10.0.0.1", &[("forwarded", "for=192.0.2.1")], "10.0.0.1"),
         ("X-Real-IP is not read", "10.0.0.1", &[("x-real-ip", "192.0.2.1")], "10.0.0.1"),
     ] {
-        let arrival = ours.arrival(from(peer), &headers(lines));
+        let arrival = ours.arrival(Some(peer(from)), &headers(lines));
         assert_eq!(arrival.client.to_string(), expected, "{name}");
     }
 }
@@ -64,7 +64,7 @@ fn the_client_is_the_first_from_the_end_that_is_no_proxy_of_ours() {
 fn host_and_scheme_are_believed_of_a_trusted_peer_alone() {
     let (host, proto) = ("x-forwarded-host", "x-forwarded-proto");
     let portal = Url::parse("https://matrix.ac.cdl").expect("a URL");
-    for (name, peer, lines, is_at) in [
+    for (name, from, lines, is_at) in [
         ("as it should be", "192.0.2.1", &[("host", "matrix.ac.cdl")][..], true),
         ("in capitals", "192.0.2.1", &[("host", "Matrix.AC.cdl")], true),
         ("with the port that goes without saying", "192.0.2.1", &[("host", "matrix.ac.cdl:443")], true),
@@ -89,7 +89,7 @@ fn host_and_scheme_are_believed_of_a_trusted_peer_alone() {
             true,
         ),
     ] {
-        let arrival = forwarding(&["10.0.0.1/32"]).arrival(from(peer), &headers(lines));
+        let arrival = forwarding(&["10.0.0.1/32"]).arrival(Some(peer(from)), &headers(lines));
         assert_eq!(arrival.is_at(&portal), is_at, "{name}");
     }
 }
@@ -113,7 +113,7 @@ fn what_is_no_host_is_none() {
         ("an IPv6 address and a port", &[("host", "[::1]:80")], Some("[::1]")),
         ("an IPv6 address without brackets", &[("host", "::1")], None),
     ] {
-        let arrival = Forwarding::default().arrival(from("192.0.2.1"), &headers(lines));
+        let arrival = Forwarding::default().arrival(Some(peer("192.0.2.1")), &headers(lines));
         assert_eq!(arrival.host.map(|place| place.name()).as_deref(), expected, "{name}");
     }
 }
@@ -121,7 +121,7 @@ fn what_is_no_host_is_none() {
 #[test]
 fn a_forgotten_setting_is_warned_about_once_and_a_stranger_cannot_use_the_warning_up() {
     let forwarded = headers(&[("x-forwarded-for", "192.0.2.1")]);
-    for (name, peer, lines, is_warned) in [
+    for (name, from, lines, is_warned) in [
         ("a stranger", "192.0.2.1", &forwarded, false),
         ("nothing forwarded", "127.0.0.1", &HeaderMap::new(), false),
         ("loopback", "127.0.0.1", &forwarded, true),
@@ -129,7 +129,7 @@ fn a_forgotten_setting_is_warned_about_once_and_a_stranger_cannot_use_the_warnin
         ("a private network of IPv6", "fd00::1", &forwarded, true),
     ] {
         let forwarding = Forwarding::default();
-        forwarding.arrival(from(peer), lines);
+        forwarding.arrival(Some(peer(from)), lines);
         assert_eq!(forwarding.is_warned.load(Ordering::Relaxed), is_warned, "{name}");
     }
 }
