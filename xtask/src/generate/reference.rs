@@ -214,15 +214,6 @@ What.
 |---|---|---|---|
 | `log.format` | `text` or `json` | `text` |  |
 
-## `pace`
-
-How fast.
-
-| Key | Type | Default | |
-|---|---|---|---|
-| `pace.walk` | `off` or section |  | On foot. |
-| `pace.walk.speed` | integer |  |  |
-
 ## `nodes`
 
 Some. Required.
@@ -233,6 +224,15 @@ Some. Required.
 | `nodes[].on.x` | string |  |  |
 | `nodes[].port` | integer | `3` |  |
 | `nodes[].url` | string | required | An a\\|b. |
+
+## `pace`
+
+How fast.
+
+| Key | Type | Default | |
+|---|---|---|---|
+| `pace.walk` | `off` or section |  | On foot. |
+| `pace.walk.speed` | integer |  |  |
 ";
         assert_eq!(tables, expected);
     }
