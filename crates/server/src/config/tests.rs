@@ -3,6 +3,8 @@ use usher_http::Outgoing;
 
 use super::*;
 
+mod edge;
+
 fn backends() -> Backends {
     let outgoing = Outgoing::new(None, std::time::Duration::from_secs(1), 1).expect("a client");
     Backends::compiled_in(&outgoing)
@@ -79,16 +81,6 @@ fn every_mistake_is_named_with_its_key_and_what_would_be_right() {
             "a number",
             key("/public_base_url", json!(5)),
             "public_base_url: must be a string; put quotes around it",
-        ),
-        (
-            "a proxy by name",
-            key("/trusted_proxies", json!(["::1", "proxy.ac.cdl"])),
-            "trusted_proxies[1]: is not an address or a range",
-        ),
-        (
-            "everybody for a proxy",
-            key("/trusted_proxies", json!(["0.0.0.0/0"])),
-            "trusted_proxies[0]: trusts everybody",
         ),
         ("a bad address", key("/listen", json!(["8080"])), "listen[0]: is not an address and a port"),
         (
@@ -309,37 +301,6 @@ fn every_mistake_is_named_with_its_key_and_what_would_be_right() {
             key("/login", json!({ "token_lifetime": "1h" })),
             "login.token_lifetime: must be between",
         ),
-        (
-            "no limit and no word",
-            key("/limits", json!({ "redirect": "none" })),
-            "limits.redirect: must be `off`, or a section",
-        ),
-        ("a limit that is a list", key("/limits", json!({ "login": [] })), "limits.login: must be `off`, or"),
-        (
-            "a limit of nothing",
-            key("/limits", json!({ "login": { "burst": 0 } })),
-            "limits.login.burst: must be between 1 and 1000000",
-        ),
-        (
-            "a limit of too much",
-            key("/limits", json!({ "login": { "per_second": 1_000_001 } })),
-            "limits.login.per_second: must be between",
-        ),
-        (
-            "two rates",
-            key("/limits", json!({ "account": { "per_second": 1, "per_minute": 60 } })),
-            "limits.account: has both `per_second` and `per_minute`",
-        ),
-        (
-            "a typo in a limit",
-            key("/limits", json!({ "callback": { "per_hour": 1 } })),
-            "limits.callback.per_hour: is not a key here",
-        ),
-        (
-            "another homeserver for the portal",
-            key("/well_known", json!({ "content": { "m.homeserver": {} } })),
-            "well_known.content: must not contain m.homeserver",
-        ),
         ("a bad format", key("/log", json!({ "format": "xml" })), "log.format: must be "),
     ] {
         let mut document = good();
@@ -437,33 +398,6 @@ fn what_is_doubtful_is_a_warning() {
     }
 }
 
-#[test]
-fn a_portal_that_only_a_proxy_can_reach_should_name_it() {
-    for (name, listen, portal, proxies, is_warned) in [
-        ("the default", Value::Null, "https://matrix.ac.cdl", json!([]), true),
-        ("loopback", json!(["127.0.0.1:1", "[::1]:1"]), "https://matrix.ac.cdl", json!([]), true),
-        ("named", json!(["127.0.0.1:1"]), "https://matrix.ac.cdl", json!(["127.0.0.1"]), false),
-        (
-            "also from elsewhere",
-            json!(["127.0.0.1:1", "10.0.0.1:1"]),
-            "https://matrix.ac.cdl",
-            json!([]),
-            false,
-        ),
-        ("everywhere", json!(["[::]:1"]), "https://matrix.ac.cdl", json!([]), false),
-        ("at home", json!(["127.0.0.1:1"]), "http://portal.localhost:1", json!([]), false),
-    ] {
-        let mut document = good();
-        document["listen"] = listen;
-        document["public_base_url"] = json!(portal);
-        document["trusted_proxies"] = proxies;
-        let (_, warnings) = parse(document, "/").expect(name);
-        let shown = warnings.to_string();
-        assert_eq!(shown.contains("warning: trusted_proxies: is empty"), is_warned, "{name}: {shown}");
-        assert_eq!(shown.is_empty(), !is_warned, "{name}: {shown}");
-    }
-}
-
 #[cfg(unix)]
 #[test]
 fn a_secrets_file_is_for_its_owner_and_not_empty() {
@@ -493,29 +427,6 @@ fn a_number_may_be_written_as_text() {
     document["database"] = json!({ "max_connections": "7" });
     let (config, _) = parse(document, "/").expect("valid");
     assert_eq!(config.database.max_connections, 7);
-}
-
-#[test]
-fn a_limit_is_as_it_is_written_and_its_rest_as_it_was() {
-    let quota = |limits: Value| {
-        let mut document = good();
-        document["limits"] = limits;
-        let (config, _) = parse(document, "/").expect("valid");
-        config.limits.login.map(governor::Quota::from)
-    };
-    let shown = |quota: Option<governor::Quota>| {
-        quota.map(|quota| (quota.burst_size().get(), quota.replenish_interval().as_micros()))
-    };
-    for (name, limits, expected) in [
-        ("default", json!({}), Some((300, 50_000))),
-        ("whole", json!({ "login": { "burst": 5, "per_second": 2 } }), Some((5, 500_000))),
-        ("by the minute", json!({ "login": { "per_minute": 6 } }), Some((300, 10_000_000))),
-        ("as text, from the environment", json!({ "login": { "burst": "7" } }), Some((7, 50_000))),
-        ("off", json!({ "login": "off" }), None),
-        ("off as some readers of YAML have it", json!({ "login": false }), None),
-    ] {
-        assert_eq!(shown(quota(limits)), expected, "{name}");
-    }
 }
 
 #[test]

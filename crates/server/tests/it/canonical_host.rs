@@ -49,7 +49,7 @@ async fn a_login_that_begins_at_another_host_is_sent_to_the_portals_own_once() {
 #[tokio::test]
 async fn what_a_url_should_not_have_comes_back_as_it_came() {
     let app = TestApp::start().await;
-    let query = r#"redirectUrl=element://connect?q=%c3%B6{|}`^'\&b&&a=1&=&a=+%20"#;
+    let query = r"redirectUrl=element://connect?q=%c3%B6{|}`^'\&b&&a=1&=&a=+%20";
     let request = format!("GET {REDIRECT}?{query} HTTP/1.1\r\nHost: www.ac.cdl\r\nConnection: close\r\n\r\n");
     let answer = app.raw(&request).await;
     let expected = format!("location: {}{}?{query}&usher_canonical=1\r\n", app.base(), &REDIRECT[1..]);
