@@ -1,7 +1,7 @@
 //! Rate limits: how often an address may begin, come back and redeem, and how often an account may sign in.
 //!
 //! They are this replica's own (DESIGN: nothing in memory that a second replica would need). The algorithm is
-//! governor's GCRA; where its state is kept is [`buckets`], which never grows beyond its bound.
+//! governor's GCRA; where its state is kept is `limits/buckets.rs`, which never grows beyond its bound.
 
 mod buckets;
 mod source;
