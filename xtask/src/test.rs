@@ -24,8 +24,15 @@ const EVERYTHING: [&str; 4] = ["test", "--workspace", "--all-features", "--no-fa
 /// Runs everything; the last line is `N passed, N failed`.
 pub fn run() -> anyhow::Result<ExitCode> {
     say("Installing what is missing");
-    let components =
-        [Component::Synapse, Component::CasServer, Component::Postgres, Component::DocumentTools];
+    let components = [
+        Component::Synapse,
+        Component::CasServer,
+        Component::Postgres,
+        Component::DocumentTools,
+        Component::Chromium,
+        Component::Axe,
+        Component::FakeTime,
+    ];
     let runtime = tokio::runtime::Runtime::new().context("the runtime cannot be started")?;
     runtime.block_on(install::ensure(&components, &Progress::printing()))?;
 

@@ -11,7 +11,9 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
 };
 
+pub mod axe;
 pub mod cas_server;
+pub mod chromium;
 pub mod install;
 pub mod postgres;
 pub mod process;

@@ -4,7 +4,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::Output,
+    process::{Command, Output},
     time::Duration,
 };
 
@@ -45,7 +45,24 @@ impl Usher {
     /// Starts it again with the same config, database and address.
     pub async fn start_again(&mut self) -> anyhow::Result<()> {
         ensure!(self.process.is_none(), "usher runs already");
+        self.launch(process::command(&self.binary)).await
+    }
+
+    /// The same with a clock that is ahead of everybody else's by `seconds`; needs [`Component::FakeTime`].
+    ///
+    /// [`Component::FakeTime`]: crate::real::install::Component::FakeTime
+    pub async fn start_again_ahead(&mut self, seconds: u32) -> anyhow::Result<()> {
+        ensure!(self.process.is_none(), "usher runs already");
         let mut command = process::command(&self.binary);
+        command
+            .env("LD_PRELOAD", fake_time()?)
+            .env("FAKETIME", format!("+{seconds}s"))
+            // Only what time it is: timeouts stay as long as they are.
+            .env("DONT_FAKE_MONOTONIC", "1");
+        self.launch(command).await
+    }
+
+    async fn launch(&mut self, mut command: Command) -> anyhow::Result<()> {
         command.current_dir(&self.directory).arg("serve");
         let mut process = Process::spawn("usher", command, &self.directory.join("usher.log"))?;
         process.ready(&self.address.join("_usher/health")?, START_DEADLINE).await?;
@@ -93,4 +110,11 @@ impl Usher {
             .output()
             .with_context(|| format!("usher {arguments:?} could not be run"))
     }
+}
+
+/// libfaketime lies in a directory of the machine's architecture.
+fn fake_time() -> anyhow::Result<PathBuf> {
+    let directories = fs::read_dir("/usr/lib").context("there is no /usr/lib")?.flatten();
+    let mut libraries = directories.map(|entry| entry.path().join("faketime/libfaketimeMT.so.1"));
+    libraries.find(|library| library.is_file()).context("libfaketime is not installed")
 }

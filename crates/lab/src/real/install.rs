@@ -1,8 +1,8 @@
-//! Brings the real components onto a machine: Debian packages by name, Python programs into virtual environments
-//! under `target/lab` of the workspace.
+//! Brings the real components onto a machine: Debian packages by name, Python programs into virtual environments and
+//! packages of npm into directories under `target/lab` of the workspace.
 //!
 //! What is there is left alone, so a second call takes milliseconds. Two processes at once are safe: the second waits
-//! for the first. No registry is named here; apt and pip use what the machine is set up with.
+//! for the first. No registry is named here; apt, pip and npm use what the machine is set up with.
 
 use std::{
     fs::{self, File, TryLockError},
@@ -14,9 +14,11 @@ use anyhow::Context as _;
 use super::Progress;
 
 mod debian;
+mod node;
 mod python;
 
 use debian::Package;
+use node::NodePackage;
 use python::Environment;
 
 /// Something real that the lab can run.
@@ -30,12 +32,23 @@ pub enum Component {
     Postgres,
     /// What the documents' commands use besides Usher: `curl` and `sqlite3`, from Debian.
     DocumentTools,
+    /// The browser and its driver, from Debian, and a font for what it shows.
+    Chromium,
+    /// axe-core, which audits pages in the browser, from the npm registry.
+    Axe,
+    /// A clock that is wrong by as much as a test wants, from Debian.
+    FakeTime,
 }
 
 /// What a component needs.
 struct Needs {
     packages: &'static [Package],
     environment: Option<&'static Environment>,
+    node: Option<NodePackage>,
+}
+
+impl Needs {
+    const NOTHING: Self = Self { packages: &[], environment: None, node: None };
 }
 
 const SYNAPSE: Environment = Environment {
@@ -54,15 +67,26 @@ const CAS_SERVER: Environment = Environment {
 
 const DOCUMENT_TOOLS: [Package; 2] =
     [Package { name: "curl", about_seconds: 5 }, Package { name: "sqlite3", about_seconds: 5 }];
+const CHROMIUM: [Package; 3] = [
+    Package { name: "chromium", about_seconds: 30 },
+    Package { name: "chromium-driver", about_seconds: 5 },
+    // Without any font there are no letters; this one is wide, so what fits in it fits in others.
+    Package { name: "fonts-dejavu-core", about_seconds: 3 },
+];
+const FAKE_TIME: Package = Package { name: "libfaketime", about_seconds: 3 };
+const AXE: NodePackage = NodePackage { name: "axe-core", version: "4.14.1", about_seconds: 5 };
 const POSTGRES: Package = Package { name: "postgresql", about_seconds: 30 };
 
 impl Component {
     fn needs(self) -> Needs {
         match self {
-            Self::Synapse => Needs { packages: &[], environment: Some(&SYNAPSE) },
-            Self::CasServer => Needs { packages: &[], environment: Some(&CAS_SERVER) },
-            Self::Postgres => Needs { packages: &[POSTGRES], environment: None },
-            Self::DocumentTools => Needs { packages: &DOCUMENT_TOOLS, environment: None },
+            Self::Synapse => Needs { environment: Some(&SYNAPSE), ..Needs::NOTHING },
+            Self::CasServer => Needs { environment: Some(&CAS_SERVER), ..Needs::NOTHING },
+            Self::Postgres => Needs { packages: &[POSTGRES], ..Needs::NOTHING },
+            Self::DocumentTools => Needs { packages: &DOCUMENT_TOOLS, ..Needs::NOTHING },
+            Self::Chromium => Needs { packages: &CHROMIUM, ..Needs::NOTHING },
+            Self::Axe => Needs { node: Some(AXE), ..Needs::NOTHING },
+            Self::FakeTime => Needs { packages: &[FAKE_TIME], ..Needs::NOTHING },
         }
     }
 
@@ -82,7 +106,19 @@ impl Component {
 /// `target/lab` of the workspace: environments, the lock, nothing that cannot be made again.
 #[must_use]
 pub fn lab_dir() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/lab")
+    target_dir().join("lab")
+}
+
+/// `target` of the workspace.
+pub(super) fn target_dir() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target")
+}
+
+/// Where axe-core lies; an error if it is not installed.
+pub(super) fn axe_script() -> anyhow::Result<PathBuf> {
+    let directory = AXE.directory(&lab_dir());
+    let directory = directory.context("call install::ensure(&[Component::Axe], ..) first")?;
+    Ok(directory.join("axe.min.js"))
 }
 
 /// Installs what is missing of `components`.
@@ -96,6 +132,7 @@ pub async fn ensure(components: &[Component], progress: &Progress) -> anyhow::Re
 async fn ensure_in(lab: &Path, components: &[Component], progress: &Progress) -> anyhow::Result<()> {
     let mut packages: Vec<Package> = Vec::new();
     let mut environments: Vec<&Environment> = Vec::new();
+    let mut node_packages: Vec<NodePackage> = Vec::new();
     for component in components {
         let needs = component.needs();
         for package in needs.packages {
@@ -104,19 +141,28 @@ async fn ensure_in(lab: &Path, components: &[Component], progress: &Progress) ->
             }
         }
         environments.extend(needs.environment.filter(|environment| environment.python(lab).is_err()));
+        node_packages.extend(needs.node.filter(|package| package.directory(lab).is_err()));
     }
-    if packages.is_empty() && environments.is_empty() {
+    if packages.is_empty() && environments.is_empty() && node_packages.is_empty() {
         return Ok(());
     }
     let lock = lock(lab, progress).await?;
     if !environments.is_empty() && python::find_interpreter().await.is_none() {
         packages.push(python::PACKAGE);
     }
+    if !node_packages.is_empty() && !node::has_npm().await {
+        packages.push(node::PACKAGE);
+    }
     debian::install(&packages, progress).await?;
     for environment in environments {
         // Another process may have made it while this one waited for the lock.
         if environment.python(lab).is_err() {
             environment.make(lab, progress).await?;
+        }
+    }
+    for package in node_packages {
+        if package.directory(lab).is_err() {
+            package.install(lab, progress).await?;
         }
     }
     drop(lock);
@@ -148,11 +194,19 @@ mod tests {
 
     #[test]
     fn every_component_needs_something() {
-        for component in
-            [Component::Synapse, Component::CasServer, Component::Postgres, Component::DocumentTools]
-        {
+        for component in [
+            Component::Synapse,
+            Component::CasServer,
+            Component::Postgres,
+            Component::DocumentTools,
+            Component::Chromium,
+            Component::Axe,
+            Component::FakeTime,
+        ] {
             let needs = component.needs();
-            assert!(!needs.packages.is_empty() || needs.environment.is_some(), "{component:?}");
+            let is_something =
+                !needs.packages.is_empty() || needs.environment.is_some() || needs.node.is_some();
+            assert!(is_something, "{component:?}");
         }
     }
 
