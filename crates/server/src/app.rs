@@ -110,7 +110,7 @@ impl App {
         let forwarding = Forwarding::new(config.trusted_proxies.clone());
         let limits = Limits::new(&config.limits, &clock);
         let runtime = tokio::runtime::Handle::current();
-        let pages = Pages::new();
+        let pages = Pages::new(&config.pages, &config.public_base_url);
         Self {
             config,
             providers,

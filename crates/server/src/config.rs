@@ -12,6 +12,7 @@ mod limits;
 mod log;
 mod login;
 mod mapping;
+mod pages;
 mod problems;
 mod providers;
 mod schema;
@@ -38,6 +39,7 @@ pub use limits::{LimitsConfig, Quota};
 pub use log::{LogConfig, LogFormat};
 pub use login::{ClientSite, LoginConfig};
 pub use mapping::MappingConfig;
+pub use pages::PagesConfig;
 pub use problems::{Problem, Problems, Severity};
 pub use providers::ProviderConfig;
 pub use schema::schema;
@@ -74,6 +76,8 @@ pub struct Config {
     pub limits: LimitsConfig,
     /// What the portal says of itself.
     pub well_known: WellKnownConfig,
+    /// Whose the pages are, and where people find help.
+    pub pages: PagesConfig,
     /// What is logged, and how.
     pub log: LogConfig,
 }
@@ -111,6 +115,8 @@ struct RawConfig {
     limits: limits::RawLimits,
     /// What `GET /.well-known/matrix/client` says of the portal.
     well_known: well_known::RawWellKnown,
+    /// What the pages that people see say of the organisation.
+    pages: pages::RawPages,
     /// What is logged, and how.
     log: log::RawLog,
 }
@@ -134,6 +140,7 @@ pub struct Draft {
     login: LoginConfig,
     limits: LimitsConfig,
     well_known: WellKnownConfig,
+    pages: PagesConfig,
     log: LogConfig,
 }
 
@@ -177,6 +184,7 @@ impl Draft {
             login: self.login,
             limits: self.limits,
             well_known: self.well_known,
+            pages: self.pages,
             log: self.log,
         })
     }
@@ -210,6 +218,7 @@ impl RawConfig {
         let login = self.login.validate(problems);
         let limits = self.limits.validate(problems);
         let well_known = self.well_known.validate(problems);
+        let pages = self.pages.validate(problems);
         let log = self.log.validate(problems);
         Draft {
             public_base_url,
@@ -224,6 +233,7 @@ impl RawConfig {
             login,
             limits,
             well_known,
+            pages,
             log,
         }
     }

@@ -3,20 +3,38 @@
 
 mod locale;
 
-use std::fmt;
+use std::{fmt, sync::LazyLock};
 
+use data_encoding::HEXLOWER;
 use minijinja::{Environment, UndefinedBehavior, Value, context};
+use sha2::{Digest as _, Sha256};
+use url::Url;
 
 pub use locale::Locale;
 
-/// The style sheet, served under [`STYLE_PATH`].
-pub const STYLE: &str = include_str!("pages/style.css");
-/// Where the style sheet is served; its content never changes under this name.
-pub const STYLE_PATH: &str = concat!("/_usher/style-", env!("CARGO_PKG_VERSION"), ".css");
+use crate::config::PagesConfig;
 
-/// The templates, compiled once.
+/// The style sheet, served as [`style_name`].
+pub const STYLE: &str = include_str!("pages/style.css");
+
+/// What the style sheet is called below `/_usher/`. The name says what is in it, so a browser may keep it for good, and
+/// a release with another one is seen at once.
+#[must_use]
+pub fn style_name() -> &'static str {
+    static NAME: LazyLock<String> = LazyLock::new(|| {
+        let digest = Sha256::digest(STYLE.as_bytes());
+        format!("style-{}.css", HEXLOWER.encode(&digest[..8]))
+    });
+    &NAME
+}
+
+/// The templates, compiled once, and what stands on every page.
 pub struct Pages {
     environment: Environment<'static>,
+    organisation: String,
+    host: String,
+    help_url: Option<String>,
+    help_text: Option<String>,
 }
 
 /// A page to be rendered.
@@ -31,6 +49,8 @@ pub enum Page<'a> {
     Confirm {
         /// The site, as the person would call it.
         site: &'a str,
+        /// Whether it is an app on the person's device.
+        is_app: bool,
         /// Their MXID.
         user: &'a str,
         /// Where the form goes.
@@ -74,9 +94,9 @@ pub struct PickerEntry {
 }
 
 impl Pages {
-    /// Compiles the templates.
+    /// Compiles the templates, for a portal at `portal`.
     #[must_use]
-    pub fn new() -> Self {
+    pub fn new(config: &PagesConfig, portal: &Url) -> Self {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         for (name, source) in [
@@ -88,7 +108,17 @@ impl Pages {
         ] {
             environment.add_template(name, source).expect("the templates of this build compile");
         }
-        Self { environment }
+        let host = match (portal.host_str().unwrap_or_default(), portal.port()) {
+            (host, Some(port)) => format!("{host}:{port}"),
+            (host, None) => host.to_owned(),
+        };
+        Self {
+            environment,
+            organisation: config.organisation.clone().unwrap_or_else(|| host.clone()),
+            host,
+            help_url: config.help_url.as_ref().map(|url| url.as_str().to_owned()),
+            help_text: config.help_text.clone(),
+        }
     }
 
     /// Renders `page` in `locale`. Every value is escaped by the template engine.
@@ -99,9 +129,9 @@ impl Pages {
                 let entry = |entry: &PickerEntry| context! { name => entry.name.as_str(), href => entry.href.as_str() };
                 ("picker.html", context! { providers => providers.iter().map(entry).collect::<Vec<_>>() })
             }
-            Page::Confirm { site, user, action, provider, handle, csrf } => (
+            Page::Confirm { site, is_app, user, action, provider, handle, csrf } => (
                 "confirm.html",
-                context! { site => *site, user => *user, action => *action, provider => *provider, handle => *handle, csrf => *csrf },
+                context! { site => *site, is_app => *is_app, user => *user, action => *action, provider => *provider, handle => *handle, csrf => *csrf },
             ),
             Page::PostForm { action, fields, nonce } => (
                 "post_form.html",
@@ -115,15 +145,17 @@ impl Pages {
         let translate = Value::from_function(move |id: &str, arguments: minijinja::value::Kwargs| {
             locale.message(id, &arguments)
         });
-        let frame = context! { t => translate, lang => locale.code(), style => STYLE_PATH };
+        let frame = context! {
+            t => translate,
+            lang => locale.code(),
+            style => format!("/_usher/{}", style_name()),
+            organisation => self.organisation.as_str(),
+            host => self.host.as_str(),
+            help_url => self.help_url.as_deref(),
+            help_text => self.help_text.as_deref(),
+        };
         let template = self.environment.get_template(template).expect("a page of this build has a template");
         template.render(context! { ..content, ..frame }).expect("a page of this build renders")
-    }
-}
-
-impl Default for Pages {
-    fn default() -> Self {
-        Self::new()
     }
 }
 

@@ -13,8 +13,6 @@ mod well_known;
 
 use actix_web::web::{self, ServiceConfig};
 
-use crate::pages::STYLE_PATH;
-
 /// Every path under `/_matrix/client/v3` is served under `r0` as well: some clients know nothing else.
 const VERSIONS: [&str; 2] = ["v3", "r0"];
 
@@ -47,7 +45,7 @@ pub(crate) fn configure(config: &mut ServiceConfig) {
                 .default_service(web::to(not_ours::wrong_method)),
         )
         .service(web::resource("/_usher/health").get(health::get).head(health::get))
-        .service(web::resource(STYLE_PATH).get(style::get))
+        .service(web::resource("/_usher/style-{hash}.css").get(style::get))
         .service(web::resource(confirm::PATH).post(confirm::post))
         .service(web::resource("/_usher/{kind}/{provider}/{tail:.*}").to(provider::any))
         .default_service(web::to(not_ours::any));

@@ -134,6 +134,12 @@ impl ClientRedirect {
         }
     }
 
+    /// Whether an app on the person's device answers to it: it is on no web site.
+    #[must_use]
+    pub fn is_app(&self) -> bool {
+        !matches!(self.url.scheme(), "https" | "http")
+    }
+
     /// A source expression for `form-action`: Chromium applies it to the redirect that follows a POST.
     #[must_use]
     pub fn csp_source(&self) -> String {

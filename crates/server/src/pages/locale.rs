@@ -19,7 +19,7 @@ pub enum Locale {
 type Bundle = FluentBundle<FluentResource>;
 
 static ENGLISH: LazyLock<Bundle> = LazyLock::new(|| bundle(langid!("en"), include_str!("locales/en.ftl")));
-static FRENCH: LazyLock<Bundle> = LazyLock::new(|| bundle(langid!("fr"), include_str!("locales/fr.ftl")));
+static FRENCH: LazyLock<Bundle> = LazyLock::new(|| bundle(langid!("fr"), &french_spaces(include_str!("locales/fr.ftl"))));
 
 fn bundle(language: LanguageIdentifier, source: &str) -> Bundle {
     let resource =
@@ -29,6 +29,15 @@ fn bundle(language: LanguageIdentifier, source: &str) -> Bundle {
     bundle.set_use_isolating(false);
     bundle.add_resource(resource).expect("no word of this build stands twice");
     bundle
+}
+
+/// French sets a space before these, at which no line ends: a full one before a colon, a narrow one before the others.
+fn french_spaces(words: &str) -> String {
+    words
+        .replace(" :", "\u{a0}:")
+        .replace(" ;", "\u{202f};")
+        .replace(" ?", "\u{202f}?")
+        .replace(" !", "\u{202f}!")
 }
 
 impl Locale {

@@ -36,19 +36,29 @@ const PROBLEMS: [&str; 30] = [
 
 #[test]
 fn every_page_renders_in_every_language() {
-    let pages = Pages::new();
+    let pages = Pages::new(
+        &PagesConfig {
+            organisation: Some("<o>".to_owned()),
+            help_url: Some(Url::parse("https://help.example/?<x>").expect("a URL")),
+            help_text: Some("<h>".to_owned()),
+        },
+        &Url::parse("https://matrix.example/").expect("a URL"),
+    );
     let fields = [("SAMLRequest".to_owned(), "\"><script>".to_owned())];
     let providers = [PickerEntry { name: "<b>".to_owned(), href: "/x?y=\"".to_owned() }];
     for locale in Locale::ALL {
         for id in PROBLEMS {
             let page = Page::Error { id, name: "<i>eng</i>", again: Some("/again?\""), request_id: "r" };
             let html = pages.render(&page, locale);
-            assert!(!html.contains("<i>") && !html.contains("?\""), "{id}: {html}");
+            for raw in ["<i>", "?\"", "<o>", "<h>", "?<x>"] {
+                assert!(!html.contains(raw), "{raw} in {id}: {html}");
+            }
         }
         for page in [
             Page::Picker { providers: &providers },
             Page::Confirm {
                 site: "<s>",
+                is_app: false,
                 user: "@<u>:x",
                 action: "/confirm",
                 provider: "corp",

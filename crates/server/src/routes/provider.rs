@@ -94,6 +94,7 @@ async fn answer(
         Ok(Finished::Confirm { attempt, csrf, client, user, cookies }) => {
             let content = Page::Confirm {
                 site: &client.site(),
+                is_app: client.is_app(),
                 user: user.as_str(),
                 action: super::confirm::PATH,
                 provider: provider.as_str(),

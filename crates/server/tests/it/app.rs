@@ -310,10 +310,10 @@ impl Answer {
         values.map(|value| value.to_str().expect("ASCII").to_owned()).collect()
     }
 
-    /// The title of an HTML page.
+    /// The heading of an HTML page, which is its title too.
     pub(crate) fn title(&self) -> &str {
-        let after = self.body.split_once("<title>").map_or("", |(_, after)| after);
-        after.split_once("</title>").map_or("", |(title, _)| title)
+        let after = self.body.split_once("<h1>").map_or("", |(_, after)| after);
+        after.split_once("</h1>").map_or("", |(title, _)| title)
     }
 
     /// The login token in a redirect's query, before any fragment.

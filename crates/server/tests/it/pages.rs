@@ -60,4 +60,8 @@ async fn the_style_sheet_is_there() {
     let href = href.split_once('"').expect("its address").0.replace("&#x2f;", "/");
     let style = app.get(&href).await;
     assert_eq!((style.status.as_u16(), style.header("content-type")), (200, "text/css; charset=utf-8"));
+    assert_eq!(style.header("cache-control"), "public, max-age=31536000, immutable", "{href}");
+    let of_another_release = app.get("/_usher/style-0123456789abcdef.css").await;
+    assert_eq!(of_another_release.body, style.body);
+    assert_eq!(of_another_release.header("cache-control"), "no-store");
 }
