@@ -18,7 +18,9 @@ use tokio::{runtime::Runtime, sync::OnceCell};
 use usher_lab::{
     real::{
         Progress,
+        axe::Axe,
         cas_server::{CasServer, CasServerOptions},
+        chromium::Chromium,
         install::{self, Component},
         postgres::Postgres,
         synapse::{Synapse, SynapseOptions},
@@ -95,6 +97,22 @@ pub(crate) async fn postgres() -> anyhow::Result<&'static Postgres> {
         Postgres::start().await
     };
     POSTGRES.get_or_try_init(start).await
+}
+
+/// The driver that opens browsers.
+pub(crate) async fn chromium() -> anyhow::Result<&'static Chromium> {
+    static CHROMIUM: OnceCell<Chromium> = OnceCell::const_new();
+    let start = || async {
+        install::ensure(&[Component::Chromium], &Progress::printing()).await?;
+        Chromium::start(&Progress::printing()).await
+    };
+    CHROMIUM.get_or_try_init(start).await
+}
+
+/// What audits pages in a browser.
+pub(crate) async fn axe() -> anyhow::Result<Axe> {
+    install::ensure(&[Component::Axe], &Progress::printing()).await?;
+    Axe::read()
 }
 
 impl Components {

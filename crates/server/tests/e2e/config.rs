@@ -39,6 +39,12 @@ pub(crate) struct Portal {
     pub(crate) homeservers: Vec<Value>,
     /// `mapping.localpart`
     pub(crate) localpart: String,
+    /// `providers` after the first.
+    pub(crate) more_providers: Vec<Value>,
+    /// `login.trusted_clients`
+    pub(crate) trusted_clients: Vec<String>,
+    /// `pages`
+    pub(crate) pages: Value,
     /// `log.filter`
     pub(crate) log_filter: String,
 }
@@ -88,6 +94,9 @@ impl Default for Portal {
             cas_timeout: "10s".to_owned(),
             homeservers: Vec::new(),
             localpart: "{{ subject }}".to_owned(),
+            more_providers: Vec::new(),
+            trusted_clients: vec![APP.to_owned()],
+            pages: json!({}),
             log_filter: "info".to_owned(),
         }
     }
@@ -99,28 +108,29 @@ impl Portal {
         let rows = ["engineering", "history"].iter().zip(&self.homeservers).map(|(department, homeserver)| {
             json!({ "value": department, "homeserver": homeserver["server_name"] })
         });
+        let first = json!({
+            "id": "corp",
+            "name": "Canadialand",
+            "cas": { "base_url": self.cas_base_url, "timeout": self.cas_timeout },
+        });
+        let providers: Vec<_> = std::iter::once(&first).chain(&self.more_providers).collect();
         json!({
             "public_base_url": self.public_base_url,
             "listen": [self.listen],
             "trusted_proxies": self.trusted_proxies,
             "database": { "url": self.database_url },
             "keys": [{ "id": "first", "secret": "0123456789abcdef".repeat(4) }],
-            "providers": [
-                {
-                    "id": "corp",
-                    "name": "Canadialand",
-                    "cas": { "base_url": self.cas_base_url, "timeout": self.cas_timeout },
-                },
-            ],
+            "providers": providers,
             "homeservers": self.homeservers,
             "selection": [
                 { "sticky": {} },
                 { "attribute": { "name": "department", "rows": rows.collect::<Vec<_>>() } },
             ],
             "mapping": { "localpart": self.localpart },
-            "login": { "trusted_clients": [APP] },
+            "login": { "trusted_clients": self.trusted_clients },
             // Everybody is at one address, and Alice signs in all the time.
             "limits": { "redirect": "off", "callback": "off", "login": "off", "account": "off" },
+            "pages": self.pages,
             "log": { "filter": self.log_filter },
         })
     }

@@ -15,7 +15,7 @@ const UNTRUSTED: &str = "unheard-of.client://connect?keep=me";
 async fn asked(person: &Person) -> anyhow::Result<usher_lab::browser::Page> {
     let page = person.sign_in_for(UNTRUSTED).await?.into_page();
     assert_eq!(page.status(), StatusCode::OK);
-    assert!(page.text().contains("Continue to this site?"), "{}", page.text());
+    assert!(page.text().contains("Continue to this app?"), "{}", page.text());
     Ok(page)
 }
 

@@ -10,6 +10,7 @@
 //! holds its call, or because Postgres says that it waits for a lock of the test's; everything else is looked at
 //! until it is so, with a deadline.
 
+mod browser;
 mod cas_faults;
 mod client;
 mod client_address;

@@ -1,0 +1,14 @@
+//! A real Chromium in front of the portal: what only a browser can show. Where cookies go and what a policy forbids,
+//! what tabs, the back button and reload do, what the keyboard reaches, and how pages look.
+//!
+//! Every test has a browser of its own, with no past. Screenshots are written to `target/screenshots` and are for
+//! people to look at.
+
+mod apps;
+mod audit;
+mod client_site;
+mod history;
+mod journey;
+mod keyboard;
+mod pages;
+mod visitor;
