@@ -19,7 +19,8 @@ pub enum Locale {
 type Bundle = FluentBundle<FluentResource>;
 
 static ENGLISH: LazyLock<Bundle> = LazyLock::new(|| bundle(langid!("en"), include_str!("locales/en.ftl")));
-static FRENCH: LazyLock<Bundle> = LazyLock::new(|| bundle(langid!("fr"), &french_spaces(include_str!("locales/fr.ftl"))));
+static FRENCH: LazyLock<Bundle> =
+    LazyLock::new(|| bundle(langid!("fr"), &french_spaces(include_str!("locales/fr.ftl"))));
 
 fn bundle(language: LanguageIdentifier, source: &str) -> Bundle {
     let resource =
