@@ -1,6 +1,7 @@
 //! The command line. Nothing below reads the environment: what it says is laid over the config once, here.
 
 mod config;
+mod health;
 mod migrate;
 mod registration;
 mod secret;
@@ -17,6 +18,7 @@ use std::{
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use ruma_common::OwnedServerName;
+use url::Url;
 
 use crate::error::chain;
 
@@ -52,6 +54,12 @@ enum Command {
     },
     /// Bring the database up to date, and nothing else.
     Migrate,
+    /// Ask a running Usher whether it can serve a sign-in: the exit code is 0 if it can, 1 if not.
+    Health {
+        /// Where it listens, such as `http://127.0.0.1:8080`. Without it: the first address in `listen`.
+        #[arg(long)]
+        url: Option<Url>,
+    },
     /// Print a new random secret: 64 hexadecimal digits, for `keys[].secret_file`, `as_token_file`, `hs_token_file`.
     Secret,
 }
@@ -97,6 +105,7 @@ pub async fn run(
             registration::run(&file, &server_name, output.as_deref()).await
         }
         Command::Migrate => migrate::run(&file).await,
+        Command::Health { url } => health::run(&file, url).await,
         Command::Secret => secret::run(),
     };
     match result {

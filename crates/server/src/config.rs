@@ -9,6 +9,7 @@ mod fields;
 mod homeservers;
 mod keys;
 mod limits;
+mod listen;
 mod log;
 mod login;
 mod mapping;
@@ -36,6 +37,7 @@ pub use document::{LoadError, load};
 pub use homeservers::{ApplicationServiceConfig, HandoffConfig, HomeserverConfig, NewAccountConfig};
 pub use keys::{KeyConfig, KeySecret};
 pub use limits::{LimitsConfig, Quota};
+pub use listen::first_listen;
 pub use log::{LogConfig, LogFormat};
 pub use login::{ClientSite, LoginConfig};
 pub use mapping::MappingConfig;
@@ -201,7 +203,7 @@ impl Config {
 impl RawConfig {
     fn validate(self, directory: &Path, backends: &Backends, problems: &mut Problems) -> Draft {
         let public_base_url = public_base_url(self.public_base_url.as_deref(), problems);
-        let listen = listen(self.listen, problems);
+        let listen = listen::validate(self.listen, problems);
         let trusted_proxies = trusted_proxies::validate(&self.trusted_proxies, problems);
         if self.trusted_proxies.is_empty() {
             trusted_proxies::warn_if_forgotten(&listen, public_base_url.as_ref(), problems);
@@ -250,18 +252,6 @@ fn public_base_url(raw: Option<&str>, problems: &mut Problems) -> Option<Url> {
         problems.warn(PATH, "is plain http: browsers will not keep the cookies of a login; use https");
     }
     Some(url)
-}
-
-fn listen(raw: Option<Vec<String>>, problems: &mut Problems) -> Vec<SocketAddr> {
-    let raw = raw.unwrap_or_else(|| vec!["127.0.0.1:8080".to_owned()]);
-    if raw.is_empty() {
-        problems.error("listen", "must name at least one address, such as 127.0.0.1:8080");
-    }
-    let parse = |(index, text): (usize, String)| {
-        let path = format!("listen[{index}]");
-        problems.parsed(&path, &text, "an address and a port, such as 127.0.0.1:8080 or [::]:8080")
-    };
-    raw.into_iter().enumerate().filter_map(parse).collect()
 }
 
 /// `localhost`, `*.localhost` (RFC 6761 section 6.3) and loopback addresses: browsers treat them as secure.

@@ -3,6 +3,7 @@
 use std::{
     ffi::OsString,
     fmt,
+    net::SocketAddr,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -74,6 +75,14 @@ impl ConfigFile {
         let homeservers = Homeservers::build(&draft.homeservers, &draft.reserved(), &outgoing, &mut problems);
         let (config, warnings) = draft.finish(problems).map_err(invalid)?;
         Ok(Checked { config, providers, homeservers, warnings })
+    }
+
+    /// The first address to listen on, whatever else is wrong with the file.
+    pub(super) fn listen(&self) -> anyhow::Result<SocketAddr> {
+        let mut problems = Problems::default();
+        let document = config::load(&self.path, self.environment.iter().cloned(), &mut problems)?;
+        config::first_listen(&document)
+            .with_context(|| format!("{}: listen[0] is no address", self.path.display()))
     }
 
     /// Where relative paths in the file start.

@@ -25,6 +25,7 @@ mod database_faults;
 mod establishing;
 mod flood;
 mod footprint;
+mod health;
 mod homeserver_faults;
 mod landing;
 mod names;
