@@ -8,9 +8,11 @@ mod client_redirect;
 mod confirm;
 mod establish;
 mod finish;
+mod hand_over;
 mod jar;
 mod keyring;
 mod sealed;
+mod select;
 
 pub use begin::{BeginError, Begun, begin};
 pub use client_redirect::{ClientRedirect, ClientRedirectError};

@@ -2,23 +2,18 @@
 
 use ruma_common::{OwnedServerName, OwnedUserId};
 use usher_core::{
-    Ballot, Callback, Candidate, Ctx, HomeserverSelector as _, Identity, Outcome, Proof, ProviderError,
-    ProviderId, Purpose, Refusal, SelectError, Selection, accept,
-    provider::{BrowserStep, OneTime},
-    select::Reason,
+    Callback, Ctx, Outcome, Proof, ProviderError, ProviderId, Refusal, SelectError, accept,
+    provider::BrowserStep,
 };
-use usher_store::{PersonKey, StoreError, people::Person};
+use usher_store::{PersonKey, StoreError};
 
 use super::{
-    Attempt, BeginError, ClientRedirect, Confirmation, EstablishError, Jar, SameSite, SetCookie, Step,
-    begin::{keep, remember},
-    establish::establish,
-    sealed::Expected,
+    Attempt, BeginError, ClientRedirect, EstablishError, Jar, SetCookie, Step, begin::remember,
+    establish::establish, hand_over::hand_over, sealed::Expected, select::select,
 };
 use crate::{
     app::{App, ConfiguredProvider},
     limits::Limited,
-    login::{Issue, issue, spend_keys},
 };
 
 /// What the browser is told.
@@ -179,88 +174,4 @@ async fn conclude(
         .map_err(|error| FinishError::Establish { homeserver, error })?;
     tracing::Span::current().record("user.mxid", user.as_str());
     hand_over(app, attempt, &identity, user, spend, jar).await
-}
-
-/// Which homeserver the person belongs to; only those that the purpose allows are candidates.
-async fn select(
-    app: &App,
-    purpose: &Purpose,
-    identity: &Identity,
-    person: &Person,
-) -> Result<OwnedServerName, FinishError> {
-    let candidates: Vec<Candidate> = app
-        .homeservers
-        .iter()
-        .filter(|homeserver| match purpose {
-            Purpose::Login { only, .. } => {
-                only.as_ref().is_none_or(|only| *only == homeserver.config.server_name)
-            }
-            Purpose::UiAuth { homeserver: of, .. } => *of == homeserver.config.server_name,
-        })
-        .map(|homeserver| Candidate {
-            server_name: homeserver.config.server_name.clone(),
-            name: homeserver.config.name.clone(),
-        })
-        .collect();
-    let earlier = person.choice.as_deref();
-    let ballot = Ballot { identity, candidates: &candidates, earlier, answer: None };
-    match app.selector.select(&ballot).await? {
-        Selection::Chosen(candidate) => Ok(candidate.server_name.clone()),
-        // No selector of this build asks; one that did would have its page here.
-        Selection::Pass | Selection::Ask(_) => Err(FinishError::NoHomeserver),
-        Selection::Refuse(Reason::NotACandidate(server_name)) => {
-            Err(FinishError::HomeserverGone(server_name))
-        }
-    }
-}
-
-/// Straight to a trusted client, by way of a page to any other.
-async fn hand_over(
-    app: &App,
-    mut attempt: Attempt,
-    identity: &Identity,
-    user: OwnedUserId,
-    spend: Vec<OneTime>,
-    jar: &Jar,
-) -> Result<Finished, FinishError> {
-    let Purpose::Login { client_redirect_url, .. } = &attempt.purpose else {
-        return Err(FinishError::UnknownAttempt);
-    };
-    let client = ClientRedirect::parse(client_redirect_url).map_err(|_| FinishError::UnknownAttempt)?;
-    app.limits.issue(&user)?;
-    let confirmation = Confirmation {
-        csrf: app.entropy.base64url::<16>(),
-        token: crate::login::new_token(&app.keyring, &*app.entropy),
-        user: user.clone(),
-        issuer: identity.issuer.clone(),
-        subject: identity.subject.clone(),
-        upstream_session: identity.upstream_session.clone(),
-    };
-    if client.is_trusted(&app.config.login.trusted_clients) {
-        let wanted = Issue { attempt: &attempt, confirmation: &confirmation, spend: &spend };
-        if !issue(app, &wanted).await? {
-            return Err(FinishError::AlreadyUsed);
-        }
-        tracing::info!(user.mxid = %user, attempt.id = %attempt.handle, "signed in");
-        let location = client.with_token(&confirmation.token);
-        return Ok(Finished::ToClient { location, cookies: vec![SetCookie::Drop(attempt.handle)] });
-    }
-    // The provider's one-time keys are spent now: the page may be left open, the answer must not be good twice.
-    if !spend.is_empty() && !spend_now(app, &identity.provider, &spend).await? {
-        return Err(FinishError::AlreadyUsed);
-    }
-    let csrf = confirmation.csrf.clone();
-    attempt.step = Step::Confirm(confirmation);
-    let cookies = keep(app, &attempt, SameSite::Lax, jar).ok_or(FinishError::TooLarge)?;
-    tracing::info!(user.mxid = %user, attempt.id = %attempt.handle, "signed in; the person is asked about the client's site");
-    Ok(Finished::Confirm { attempt: Box::new(attempt), csrf, client, user, cookies })
-}
-
-async fn spend_now(app: &App, provider: &ProviderId, keys: &[OneTime]) -> Result<bool, StoreError> {
-    let mut tx = app.store.begin().await?;
-    if !spend_keys(&mut tx, provider, keys).await? {
-        return Ok(false);
-    }
-    tx.commit().await?;
-    Ok(true)
 }
