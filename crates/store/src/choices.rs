@@ -49,3 +49,25 @@ pub async fn set(
     )?;
     Ok(())
 }
+
+/// Takes a first choice back that came to nothing. `false`: it is another by now, or the person has an account there.
+#[tracing::instrument(level = "debug", skip_all)]
+pub async fn delete_unused(
+    db: impl Into<Db<'_>>,
+    person: &PersonKey<'_>,
+    server_name: &ServerName,
+) -> Result<bool, StoreError> {
+    let deleted = execute!(
+        db,
+        "DELETE FROM choices
+         WHERE provider = $1 AND issuer = $2 AND subject = $3 AND server_name = $4
+             AND NOT EXISTS (SELECT 1 FROM links
+                 WHERE links.provider = $1 AND links.issuer = $2 AND links.subject = $3
+                     AND links.server_name = $4)",
+        person.provider.as_str(),
+        person.issuer.as_str(),
+        person.subject.as_str(),
+        server_name.as_str(),
+    )?;
+    Ok(deleted == 1)
+}

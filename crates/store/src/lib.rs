@@ -1,4 +1,4 @@
-//! All SQL of Usher: accounts, links, sticky choices, login tokens, opened sessions and spent keys, on SQLite
+//! All SQL of Usher: accounts, links, sticky choices, login tokens, people between two pages, opened sessions and spent keys, on SQLite
 //! (a file) and on Postgres with one text for both.
 //!
 //! A module is a table, a function is one statement. Functions take anything that becomes a [`Db`]: `&Store`
@@ -16,6 +16,7 @@ pub mod links;
 pub mod login_tokens;
 mod migrations;
 mod options;
+pub mod pending;
 pub mod people;
 mod person;
 mod pools;
@@ -24,6 +25,7 @@ pub mod spent;
 #[cfg(feature = "count-statements")]
 mod sqlite_trace;
 mod store;
+pub mod turns;
 
 pub use accounts::{AccountState, Origin};
 pub use db::{Db, Tx};

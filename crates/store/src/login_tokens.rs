@@ -177,6 +177,20 @@ pub async fn claim(db: impl Into<Db<'_>>, claim: &Claim<'_>) -> Result<Option<Cl
     rows.into_iter().next().map(Claimed::try_from).transpose()
 }
 
+/// Whether this very token was issued for `mxid` (and not another one for the same attempt).
+#[tracing::instrument(level = "debug", skip_all)]
+pub async fn is_issued(db: impl Into<Db<'_>>, token: &TokenHash, mxid: &UserId) -> Result<bool, StoreError> {
+    let rows = fetch!(
+        db,
+        reader,
+        (i64,),
+        "SELECT COUNT(*) FROM login_tokens WHERE token_hash = $1 AND mxid = $2",
+        token.as_str(),
+        mxid.as_str(),
+    )?;
+    Ok(rows.first().is_some_and(|(count,)| *count > 0))
+}
+
 /// Why a claim at `now` failed.
 #[tracing::instrument(level = "debug", skip_all)]
 pub async fn find_refusal(

@@ -30,6 +30,7 @@ mod login_tokens;
 mod migrations;
 mod opening;
 mod outage;
+mod pending;
 mod people;
 mod sessions;
 mod sweeps;
