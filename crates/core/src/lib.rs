@@ -9,6 +9,7 @@ mod entropy;
 pub mod mapping;
 pub mod provider;
 mod purpose;
+mod require;
 pub mod select;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -21,5 +22,6 @@ pub use provider::{
     Identity, Issuer, Outcome, Proof, ProviderError, ProviderId, SsoProvider, Subject,
 };
 pub use purpose::{Freshness, Purpose};
+pub use require::{Condition, Requirement};
 pub use select::{Ballot, Candidate, HomeserverSelector, SelectError, Selection};
 pub use time::Timestamp;

@@ -6,7 +6,7 @@ use ruma_common::ServerName;
 use tokio::sync::Semaphore;
 use tracing::Instrument as _;
 use url::Url;
-use usher_core::{Entropy, ProviderId, SsoProvider, mapping::Reserved, select::Chain};
+use usher_core::{Entropy, ProviderId, Requirement, SsoProvider, mapping::Reserved, select::Chain};
 use usher_homeserver::{Handoff, Homeserver, InvalidHomeserver};
 use usher_http::{BuildError, Outgoing};
 use usher_store::Store;
@@ -14,7 +14,7 @@ use usher_store::Store;
 use crate::{
     attempt::KeyRing,
     clock::Clock,
-    config::{self, Config, HandoffConfig, HomeserverConfig, Problems, ProviderConfig},
+    config::{self, Config, HandoffConfig, HomeserverConfig, Problems, ProviderConfig, UsedAttributes},
     http::Forwarding,
     limits::Limits,
     pages::Pages,
@@ -38,6 +38,10 @@ pub struct App {
     pub homeservers: Homeservers,
     /// Who decides where a person belongs.
     pub selector: Chain,
+    /// Whether no selector says one thing now and another the next moment.
+    pub is_selection_steady: bool,
+    /// What is kept of a person's attributes between two pages.
+    pub used_attributes: UsedAttributes,
     /// Links, login tokens, sessions.
     pub store: Store,
     /// What seals attempts.
@@ -67,6 +71,8 @@ pub struct ConfiguredProvider {
     pub skew: Duration,
     /// Whether its people may be made accounts.
     pub allows_new_accounts: bool,
+    /// What must be true of its people.
+    pub require: Vec<Requirement>,
     /// Answers that are being verified: a stranger with one attempt can send as many as they like.
     pub verifying: Arc<Semaphore>,
 }
@@ -106,6 +112,8 @@ impl App {
         entropy: Arc<dyn Entropy>,
     ) -> Self {
         let selector = config::build_selector(&config.selection);
+        let is_selection_steady = config.selection.iter().all(config::SelectorConfig::is_steady);
+        let used_attributes = config.used_attributes();
         let keyring = KeyRing::new(&config.keys);
         let forwarding = Forwarding::new(config.trusted_proxies.clone());
         let limits = Limits::new(&config.limits, &clock);
@@ -116,6 +124,8 @@ impl App {
             providers,
             homeservers,
             selector,
+            is_selection_steady,
+            used_attributes,
             store,
             keyring,
             forwarding,
@@ -157,7 +167,8 @@ impl Providers {
     ) -> Self {
         let mut providers = Vec::new();
         for configured in configured {
-            let ProviderConfig { path, descriptor, kind, section, skew, allows_new_accounts } = configured;
+            let ProviderConfig { path, descriptor, kind, section, skew, allows_new_accounts, require } =
+                configured;
             let Some(backend) = backends.get(kind) else { continue };
             let endpoints = endpoints(portal, kind, &descriptor.id);
             match backend.build(descriptor.clone(), endpoints, section.clone()).await {
@@ -172,6 +183,7 @@ impl Providers {
                         provider,
                         skew: *skew,
                         allows_new_accounts: *allows_new_accounts,
+                        require: require.clone(),
                         verifying,
                     });
                 }

@@ -3,7 +3,10 @@
 //!
 //! Nothing here knows HTTP: routes extract and render.
 
+mod admission;
+mod ask;
 mod begin;
+mod choose;
 mod client_redirect;
 mod confirm;
 mod establish;
@@ -11,10 +14,12 @@ mod finish;
 mod hand_over;
 mod jar;
 mod keyring;
+mod land;
 mod sealed;
 mod select;
 
 pub use begin::{BeginError, Begun, begin};
+pub use choose::choose;
 pub use client_redirect::{ClientRedirect, ClientRedirectError};
 pub use confirm::{ConfirmError, Confirmed, confirm};
 pub use establish::EstablishError;
@@ -22,4 +27,4 @@ pub use finish::{Failed, FinishError, Finished, finish};
 pub use jar::{Jar, SameSite, SetCookie};
 pub use keyring::KeyRing;
 pub(crate) use keyring::MARKED_BYTES;
-pub use sealed::{Attempt, Confirmation, Step};
+pub use sealed::{Attempt, Choice, Confirmation, Step};

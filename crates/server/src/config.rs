@@ -3,6 +3,7 @@
 //! Read leniently into sections, then validated once into [`Config`], a value that cannot be wrong. All
 //! problems are reported together, each with its key path and what would be right.
 
+mod attributes;
 mod database;
 mod document;
 mod fields;
@@ -16,6 +17,7 @@ mod mapping;
 mod pages;
 mod problems;
 mod providers;
+mod requirements;
 mod schema;
 mod section;
 mod selection;
@@ -32,6 +34,7 @@ use serde_json::Value;
 use url::Url;
 use usher_core::mapping::Reserved;
 
+pub use attributes::UsedAttributes;
 pub use database::DatabaseConfig;
 pub use document::{LoadError, load};
 pub use homeservers::{ApplicationServiceConfig, HandoffConfig, HomeserverConfig, NewAccountConfig};
@@ -45,7 +48,7 @@ pub use pages::PagesConfig;
 pub use problems::{Problem, Problems, Severity};
 pub use providers::ProviderConfig;
 pub use schema::schema;
-pub use selection::{SelectorConfig, build as build_selector};
+pub use selection::{DecisionServiceConfig, SelectorConfig, build as build_selector};
 pub use well_known::WellKnownConfig;
 
 use crate::registry::Backends;
@@ -215,7 +218,7 @@ impl RawConfig {
             homeservers::validate(self.homeservers, directory, public_base_url.as_ref(), problems);
         let known: Vec<_> = homeservers.iter().map(|homeserver| homeserver.server_name.clone()).collect();
         let ids: Vec<_> = providers.iter().map(|provider| provider.descriptor.id.clone()).collect();
-        let selection = selection::validate(self.selection, &known, &ids, problems);
+        let selection = selection::validate(self.selection, &known, &ids, directory, problems);
         let mapping = self.mapping.validate(problems);
         let login = self.login.validate(problems);
         let limits = self.limits.validate(problems);

@@ -133,6 +133,15 @@ impl From<&FinishError> for PageProblem {
             FinishError::Refused(Refusal::NotLinked | Refusal::AnotherPerson) => {
                 (Loudness::Warn, Self::retry(StatusCode::FORBIDDEN, "another-person"))
             }
+            FinishError::Csrf => (Loudness::Warn, Self::new(StatusCode::FORBIDDEN, "form")),
+            FinishError::NotAdmitted => (Loudness::Warn, Self::new(StatusCode::FORBIDDEN, "not-admitted")),
+            FinishError::NotAllowed(name) => {
+                (Loudness::Warn, Self::new(StatusCode::FORBIDDEN, "not-allowed").about(name.as_str()))
+            }
+            FinishError::NotOffered => (Loudness::Warn, Self::retry(StatusCode::FORBIDDEN, "not-offered")),
+            FinishError::Contended => {
+                (Loudness::Warn, Self::retry(StatusCode::SERVICE_UNAVAILABLE, "database"))
+            }
             FinishError::NoHomeserver => (Loudness::Warn, Self::new(StatusCode::FORBIDDEN, "no-homeserver")),
             FinishError::HomeserverGone(name) => {
                 (Loudness::Error, Self::new(StatusCode::FORBIDDEN, "homeserver-gone").about(name.as_str()))
@@ -152,6 +161,7 @@ impl From<&ConfirmError> for PageProblem {
             ConfirmError::Store(cause) => return store(cause, error),
             ConfirmError::UnknownAttempt => Self::new(StatusCode::BAD_REQUEST, "unknown-attempt"),
             ConfirmError::Csrf => Self::new(StatusCode::FORBIDDEN, "form"),
+            ConfirmError::AlreadyUsed => Self::new(StatusCode::BAD_REQUEST, "already-used"),
             ConfirmError::Expired => Self::new(StatusCode::BAD_REQUEST, "expired"),
         };
         log(Loudness::Warn, error);

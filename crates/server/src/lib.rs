@@ -17,5 +17,6 @@ mod paced;
 pub mod pages;
 pub mod registry;
 mod routes;
+mod select;
 pub mod serve;
 mod sweep;

@@ -45,6 +45,19 @@ pub enum Page<'a> {
         /// Name and link of each.
         providers: &'a [PickerEntry],
     },
+    /// Which homeserver?
+    Chooser {
+        /// What the person may have.
+        homeservers: &'a [ChooserEntry],
+        /// Where the form goes.
+        action: &'a str,
+        /// The provider the person signed in at.
+        provider: &'a str,
+        /// The attempt.
+        handle: &'a str,
+        /// The form's token.
+        csrf: &'a str,
+    },
     /// May this site have a login token?
     Confirm {
         /// The site, as the person would call it.
@@ -93,6 +106,15 @@ pub struct PickerEntry {
     pub href: String,
 }
 
+/// One homeserver on the chooser.
+#[derive(Clone, Debug)]
+pub struct ChooserEntry {
+    /// What people call it.
+    pub name: String,
+    /// What comes after the colon of its accounts.
+    pub server_name: String,
+}
+
 impl Pages {
     /// Compiles the templates, for a portal at `portal`.
     #[must_use]
@@ -102,6 +124,7 @@ impl Pages {
         for (name, source) in [
             ("layout.html", include_str!("pages/templates/layout.html")),
             ("picker.html", include_str!("pages/templates/picker.html")),
+            ("chooser.html", include_str!("pages/templates/chooser.html")),
             ("confirm.html", include_str!("pages/templates/confirm.html")),
             ("post_form.html", include_str!("pages/templates/post_form.html")),
             ("error.html", include_str!("pages/templates/error.html")),
@@ -128,6 +151,14 @@ impl Pages {
             Page::Picker { providers } => {
                 let entry = |entry: &PickerEntry| context! { name => entry.name.as_str(), href => entry.href.as_str() };
                 ("picker.html", context! { providers => providers.iter().map(entry).collect::<Vec<_>>() })
+            }
+            Page::Chooser { homeservers, action, provider, handle, csrf } => {
+                let entry = |entry: &ChooserEntry| context! { name => entry.name.as_str(), server_name => entry.server_name.as_str() };
+                let homeservers = homeservers.iter().map(entry).collect::<Vec<_>>();
+                (
+                    "chooser.html",
+                    context! { homeservers, action => *action, provider => *provider, handle => *handle, csrf => *csrf },
+                )
             }
             Page::Confirm { site, is_app, user, action, provider, handle, csrf } => (
                 "confirm.html",

@@ -1,6 +1,8 @@
 //! The portal's surface. A route extracts, calls one use case, renders.
 
+mod choose;
 mod confirm;
+mod finished;
 mod health;
 mod login;
 mod login_flows;
@@ -46,6 +48,7 @@ pub(crate) fn configure(config: &mut ServiceConfig) {
         )
         .service(web::resource("/_usher/health").get(health::get).head(health::get))
         .service(web::resource("/_usher/style-{hash}.css").get(style::get))
+        .service(web::resource(choose::PATH).post(choose::post))
         .service(web::resource(confirm::PATH).post(confirm::post))
         .service(web::resource("/_usher/{kind}/{provider}/{tail:.*}").to(provider::any))
         .default_service(web::to(not_ours::any));

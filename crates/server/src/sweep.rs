@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use usher_store::{SWEEP_BATCH, StoreError, login_tokens, spent};
+use usher_store::{SWEEP_BATCH, StoreError, login_tokens, pending, spent};
 
 use crate::{app::App, error};
 
@@ -37,8 +37,9 @@ async fn sweep(app: &App) -> Result<(), StoreError> {
     loop {
         let tokens = login_tokens::delete_expired(&app.store, now).await?;
         let keys = spent::delete_expired(&app.store, now).await?;
-        removed += tokens + keys;
-        if tokens.max(keys) < u64::from(SWEEP_BATCH) {
+        let people = pending::delete_expired(&app.store, now).await?;
+        removed += tokens + keys + people;
+        if tokens.max(keys).max(people) < u64::from(SWEEP_BATCH) {
             break;
         }
         tokio::time::sleep(PAUSE).await;

@@ -1,6 +1,6 @@
 //! Templates of localparts and display names: minijinja, strict and bounded.
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
 use minijinja::{Environment, ErrorKind, UndefinedBehavior, context, value::ValueKind};
 use ruma_common::ServerName;
@@ -75,6 +75,25 @@ impl LocalpartTemplate {
             return Err(TemplateError::UnknownName(name));
         }
         Ok(Self { environment, source: source.to_owned() })
+    }
+
+    /// The attributes it looks at; `None` if that cannot be told before it is rendered (`attributes[x]`, a loop over
+    /// all of them).
+    #[must_use]
+    pub fn attributes(&self) -> Option<BTreeSet<String>> {
+        let template = self.environment.get_template(NAME).ok()?;
+        let mut names = BTreeSet::new();
+        for used in template.undeclared_variables(true) {
+            match used.split_once('.') {
+                // `attributes.mail.x` is a look into the values of `mail`.
+                Some(("attributes", path)) => {
+                    names.insert(path.split('.').next().unwrap_or(path).to_owned());
+                }
+                None if used == "attributes" => return None,
+                Some(_) | None => {}
+            }
+        }
+        Some(names)
     }
 
     /// Renders the name `identity` would like on `server_name`; not yet a localpart.

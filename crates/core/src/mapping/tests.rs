@@ -162,3 +162,28 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_template_says_which_attributes_it_looks_at_or_that_it_cannot() {
+    for (source, expected) in [
+        ("{{ subject }}", Some(vec![])),
+        ("{{ attributes.uid }}", Some(vec!["uid"])),
+        ("{{ attributes.given }}.{{ attributes.family | lower }}", Some(vec!["family", "given"])),
+        ("{{ attributes.eppn | default(subject) }}", Some(vec!["eppn"])),
+        ("{% if attributes.a is defined %}{{ attributes.b }}{% endif %}", Some(vec!["a", "b"])),
+        ("{% for mail in attributes.mail %}{{ mail }}{% endfor %}", Some(vec!["mail"])),
+        ("{{ attributes.mail[0] }}", Some(vec!["mail"])),
+        ("{{ attributes.mail | first }}", Some(vec!["mail"])),
+        ("{{ attributes }}", None),
+        ("{{ attributes[subject] }}", None),
+        ("{{ attributes['urn:oid:0.9'] }}", None),
+        ("{% set a = attributes %}{{ a.uid }}", None),
+        ("{% for name in attributes %}{{ name }}{% endfor %}", None),
+        ("{{ attributes | items }}", None),
+        ("{{ attributes.uid }}{{ attributes[subject] }}", None),
+    ] {
+        let used = LocalpartTemplate::parse(source).expect("a template").attributes();
+        let expected = expected.map(|names| names.into_iter().map(str::to_owned).collect());
+        assert_eq!(used, expected, "{source}");
+    }
+}

@@ -4,11 +4,13 @@ use async_trait::async_trait;
 use regex::Regex;
 use ruma_common::OwnedServerName;
 
-use super::{Ballot, HomeserverSelector, SelectError, Selection, chosen_or_refused};
+use super::{Ballot, HomeserverSelector, Scope, SelectError, Selection, chosen_or_refused};
 
 /// Rows in the order of the config; the first row that matches any value of the attribute decides.
 #[derive(Clone, Debug)]
 pub struct AttributeTable {
+    /// Whose values it is about.
+    pub scope: Scope,
     /// The attribute's name as the provider releases it.
     pub attribute: String,
     /// The rows.
@@ -56,6 +58,9 @@ impl Matcher {
 #[async_trait]
 impl HomeserverSelector for AttributeTable {
     async fn select<'a>(&self, ballot: &Ballot<'a>) -> Result<Selection<'a>, SelectError> {
+        if !self.scope.covers(ballot.identity) {
+            return Ok(Selection::Pass);
+        }
         let values = ballot.identity.values(&self.attribute);
         let row = self.rows.iter().find(|row| values.iter().any(|value| row.matcher.is_match(value)));
         Ok(row.map_or(Selection::Pass, |row| chosen_or_refused(ballot, &row.homeserver)))

@@ -5,6 +5,7 @@
 
 use percent_encoding::percent_decode_str;
 use url::{Url, form_urlencoded};
+use usher_core::Purpose;
 
 use crate::config::ClientSite;
 
@@ -74,6 +75,16 @@ impl ClientRedirect {
         let decoded =
             percent_decode_str(value).decode_utf8().map_err(|_| ClientRedirectError::NotAbsolute)?;
         Self::parse(&decoded)
+    }
+
+    /// Where a login goes back to; `None` of what is no login.
+    #[must_use]
+    pub(super) fn of(purpose: &Purpose) -> Option<Self> {
+        match purpose {
+            // It was validated before it was sealed.
+            Purpose::Login { client_redirect_url, .. } => Self::parse(client_redirect_url).ok(),
+            Purpose::UiAuth { .. } => None,
+        }
     }
 
     /// Validates `raw`.

@@ -5,7 +5,7 @@ use std::fmt;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use usher_core::{Handle, ProviderId, Purpose};
-use usher_store::StoreError;
+use usher_store::{StoreError, TokenHash, login_tokens};
 
 use super::{Attempt, ClientRedirect, Jar, SetCookie, Step, sealed::Expected};
 use crate::{
@@ -36,6 +36,9 @@ pub enum ConfirmError {
     /// The form is not the page's.
     #[error("the form does not carry the page's token")]
     Csrf,
+    /// The attempt ended in another account: the page is an old one.
+    #[error("the attempt has been used for another account")]
+    AlreadyUsed,
     /// The attempt began too long ago.
     #[error("the attempt has expired")]
     Expired,
@@ -71,6 +74,10 @@ pub async fn confirm(
     }
     let client = ClientRedirect::parse(client_redirect_url).map_err(|_| ConfirmError::UnknownAttempt)?;
     let is_first = issue(app, &Issue { attempt: &attempt, confirmation, spend: &[] }).await?;
+    let token = TokenHash::of(&confirmation.token);
+    if !is_first && !login_tokens::is_issued(&app.store, &token, &confirmation.user).await? {
+        return Err(ConfirmError::AlreadyUsed);
+    }
     tracing::info!(user.mxid = %confirmation.user, is_first, "the client's site was confirmed");
     let location = client.with_token(&confirmation.token);
     Ok(Confirmed { location, cookies: vec![SetCookie::Drop(attempt.handle.clone())] })

@@ -2,14 +2,17 @@
 
 use ruma_common::{OwnedServerName, OwnedUserId};
 use usher_core::{
-    Callback, Ctx, Outcome, Proof, ProviderError, ProviderId, Refusal, SelectError, accept,
+    Callback, Candidate, Ctx, Outcome, Proof, ProviderError, ProviderId, Refusal, SelectError, accept,
     provider::BrowserStep,
 };
-use usher_store::{PersonKey, StoreError};
+use usher_store::StoreError;
 
 use super::{
-    Attempt, BeginError, ClientRedirect, EstablishError, Jar, SetCookie, Step, begin::remember,
-    establish::establish, hand_over::hand_over, sealed::Expected, select::select,
+    Attempt, BeginError, ClientRedirect, EstablishError, Jar, SetCookie, Step,
+    begin::remember,
+    choose::resume,
+    land::{Arrival, land},
+    sealed::Expected,
 };
 use crate::{
     app::{App, ConfiguredProvider},
@@ -24,6 +27,19 @@ pub enum Finished {
         /// The client's `redirectUrl` with the token: a bearer value, not for a log.
         location: String,
         /// The attempt's cookie goes.
+        cookies: Vec<SetCookie>,
+    },
+    /// A page asks which homeserver the person wants.
+    Choose {
+        /// The attempt, for the form's action.
+        attempt: Box<Attempt>,
+        /// What the form must bring back.
+        csrf: String,
+        /// Where the person is going.
+        client: ClientRedirect,
+        /// What they may have.
+        candidates: Vec<Candidate>,
+        /// The attempt's cookie, now at another step.
         cookies: Vec<SetCookie>,
     },
     /// A page asks whether this site may have a login token.
@@ -69,9 +85,24 @@ pub enum FinishError {
     /// The person is proven, and that is not enough.
     #[error("the answer is not enough for what was asked")]
     Refused(#[from] Refusal),
+    /// A form is not the page's.
+    #[error("the form does not carry the page's token")]
+    Csrf,
+    /// The person does not meet what their provider's section requires.
+    #[error("the person does not meet what the provider requires")]
+    NotAdmitted,
+    /// The person does not meet what the homeserver of the selection requires.
+    #[error("the person does not meet what {0} requires")]
+    NotAllowed(OwnedServerName),
+    /// The person chose something that they would not be asked about.
+    #[error("the person chose a homeserver that was not offered")]
+    NotOffered,
     /// No selector knows where the person belongs.
     #[error("no homeserver is configured for this person")]
     NoHomeserver,
+    /// Too many others were choosing for the same person.
+    #[error("the choice did not come to rest")]
+    Contended,
     /// The person belongs to a homeserver that is not served.
     #[error("the person's homeserver {0} is not served")]
     HomeserverGone(OwnedServerName),
@@ -115,11 +146,19 @@ pub async fn finish(
     let early = |error| Failed { error, attempt: None };
     let configured = app.providers.get(provider).ok_or_else(|| early(FinishError::UnknownAttempt))?;
     let attempt = opened(app, configured, callback, jar).map_err(early)?;
+    if let Step::Choose(choice) = &attempt.step {
+        // The callback once more, after a page that asks: the page once more.
+        let choice = choice.clone();
+        return resume(app, attempt, choice, None, jar).await;
+    }
     let failed = |error| Failed { error, attempt: Some(Box::new(attempt.clone())) };
     if attempt.started.plus(app.config.login.attempt_lifetime) <= app.clock.now() {
         return Err(failed(FinishError::Expired));
     }
-    conclude(app, configured, attempt.clone(), callback, jar).await.map_err(failed)
+    match confirmed_again(&attempt) {
+        Some(page) => Ok(page),
+        None => conclude(app, configured, attempt.clone(), callback, jar).await.map_err(failed),
+    }
 }
 
 /// Opens the attempt that the callback names, with this browser's own cookie and nothing else.
@@ -133,8 +172,24 @@ fn opened(
     tracing::Span::current().record("attempt.id", handle.as_str());
     let provider = &configured.provider.descriptor().id;
     let cookie = jar.get(&handle).ok_or(FinishError::UnknownAttempt)?;
-    Attempt::open(&app.keyring, cookie, &handle, provider, "login", Expected::Answer)
+    let open = |step| Attempt::open(&app.keyring, cookie, &handle, provider, "login", step);
+    open(Expected::Answer)
+        .or_else(|| open(Expected::Choose))
+        .or_else(|| open(Expected::Confirm))
         .ok_or(FinishError::UnknownAttempt)
+}
+
+/// The page that asks about the client's site, shown again for an attempt that has come so far. Nothing new is made or
+/// set: what it needs is in the cookie that is there.
+fn confirmed_again(attempt: &Attempt) -> Option<Finished> {
+    let Step::Confirm(confirmation) = &attempt.step else { return None };
+    Some(Finished::Confirm {
+        csrf: confirmation.csrf.clone(),
+        client: ClientRedirect::of(&attempt.purpose)?,
+        user: confirmation.user.clone(),
+        attempt: Box::new(attempt.clone()),
+        cookies: Vec::new(),
+    })
 }
 
 async fn conclude(
@@ -166,12 +221,6 @@ async fn conclude(
         }
     };
     accept(&attempt.purpose, attempt.freshness, &identity, None, configured.skew, app.clock.now())?;
-    let person = usher_store::people::find(&app.store, &PersonKey::from(&identity)).await?;
-    let homeserver = select(app, &attempt.purpose, &identity, &person).await?;
-    tracing::Span::current().record("homeserver", homeserver.as_str());
-    let user = establish(app, &identity, &homeserver, &person)
-        .await
-        .map_err(|error| FinishError::Establish { homeserver, error })?;
-    tracing::Span::current().record("user.mxid", user.as_str());
-    hand_over(app, attempt, &identity, user, spend, jar).await
+    let arrival = Arrival { identity: &identity, spend, choice: None, answer: None };
+    land(app, attempt, arrival, jar).await
 }

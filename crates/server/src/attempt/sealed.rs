@@ -44,8 +44,27 @@ pub struct Attempt {
 pub enum Step {
     /// The provider's answer.
     Answer(ProviderState),
+    /// The person's choice of a homeserver.
+    Choose(Choice),
     /// The person's word that this site may have a login token.
     Confirm(Confirmation),
+}
+
+/// What belongs to a page that asks for a homeserver; who signed in waits in the database.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Choice {
+    /// What the page's form must bring back.
+    pub csrf: String,
+    /// The login token that will be issued, whatever is chosen: a form sent twice leads to one token.
+    pub token: String,
+    /// In which session they signed in.
+    pub upstream_session: Option<UpstreamSession>,
+}
+
+impl fmt::Debug for Choice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Choice").finish_non_exhaustive()
+    }
 }
 
 /// Who signed in, kept while the person is asked about the client's site.
@@ -63,6 +82,9 @@ pub struct Confirmation {
     pub subject: Subject,
     /// In which session.
     pub upstream_session: Option<UpstreamSession>,
+    /// If they chose their homeserver before: what that page's form brings back, should they return to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chooser_csrf: Option<String>,
 }
 
 impl fmt::Debug for Confirmation {
@@ -75,6 +97,7 @@ impl fmt::Debug for Confirmation {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Expected {
     Answer,
+    Choose,
     Confirm,
 }
 
@@ -95,6 +118,7 @@ impl Attempt {
         let plaintext = serde_json::to_vec(self).expect("an attempt is plain data");
         let step = match self.step {
             Step::Answer(_) => Expected::Answer,
+            Step::Choose(_) => Expected::Choose,
             Step::Confirm(_) => Expected::Confirm,
         };
         keyring.seal(&plaintext, &context(&self.handle, &self.provider, self.purpose.kind(), step), entropy)

@@ -8,8 +8,14 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use url::Url;
+use usher_core::Requirement;
 
-use super::{Problems, fields::Fields as _, is_loopback};
+use super::{
+    Problems,
+    fields::Fields as _,
+    is_loopback,
+    requirements::{self, RawRequirement},
+};
 
 /// One homeserver.
 #[derive(Clone, Debug)]
@@ -34,6 +40,8 @@ pub struct HomeserverConfig {
     pub new_account: NewAccountConfig,
     /// Whether accounts are made there.
     pub allows_new_accounts: bool,
+    /// What must be true of people there, all of it, at every sign-in.
+    pub require: Vec<Requirement>,
     /// Certificate authorities, as PEM, that are trusted for it instead of the system's.
     pub ca_pem: Option<Vec<u8>>,
     /// How long one call may take.
@@ -90,6 +98,8 @@ pub(super) struct RawHomeserver {
     /// Whether accounts are made there. With `false`, those who have one sign in as ever, and nobody new does.
     /// Default: true.
     new_accounts: Option<bool>,
+    /// What must be true of people there, all of it, at every sign-in. Default: nothing.
+    require: Vec<RawRequirement>,
     /// A PEM file with the certificate authorities to trust for this homeserver instead of the system's.
     ca_file: Option<String>,
     /// How long one call may take. Default: 20s.
@@ -221,6 +231,7 @@ impl RawHomeserver {
         let hosts = hosts(self.hosts, &at("hosts"), portal, problems);
         let handoff = self.handoff.validate(&at("handoff"), directory, problems);
         let new_account = self.new_account.validate(&at("new_account"), problems);
+        let require = requirements::validate(self.require, path, problems);
         let ca_pem = self.ca_file.as_deref().and_then(|file| problems.file(&at("ca_file"), file, directory));
         let bounds = (Duration::from_secs(1), Duration::from_mins(1));
         let timeout =
@@ -240,6 +251,7 @@ impl RawHomeserver {
             handoff: handoff?,
             new_account,
             allows_new_accounts: self.new_accounts.unwrap_or(true),
+            require,
             ca_pem,
             timeout,
         })

@@ -6,9 +6,14 @@ use ruma_common::MxcUri;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use usher_core::{Descriptor, ProviderId};
+use usher_core::{Descriptor, ProviderId, Requirement};
 
-use super::{Problems, fields::Fields as _, section};
+use super::{
+    Problems,
+    fields::Fields as _,
+    requirements::{self, RawRequirement},
+    section,
+};
 use crate::registry::Backends;
 
 /// One configured upstream, its backend's section not yet understood.
@@ -26,6 +31,8 @@ pub struct ProviderConfig {
     pub skew: Duration,
     /// Whether its people may be made accounts.
     pub allows_new_accounts: bool,
+    /// What must be true of its people, all of it, at every sign-in.
+    pub require: Vec<Requirement>,
 }
 
 #[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
@@ -45,9 +52,11 @@ pub(super) struct RawProvider {
     /// Whether its people may be made accounts. With `false`, those who have one sign in as ever, and nobody new does.
     /// Default: true.
     new_accounts: Option<bool>,
+    /// What must be true of its people, all of it, at every sign-in. Default: nothing.
+    require: Vec<RawRequirement>,
 }
 
-const OWN_KEYS: [&str; 6] = ["id", "name", "icon", "brand", "skew", "new_accounts"];
+const OWN_KEYS: [&str; 7] = ["id", "name", "icon", "brand", "skew", "new_accounts", "require"];
 
 pub(super) fn validate(
     raw: Vec<Value>,
@@ -66,7 +75,8 @@ pub(super) fn validate(
         let rest: Vec<_> = own.keys().filter(|key| !OWN_KEYS.contains(&key.as_str())).cloned().collect();
         let sections: Vec<_> = rest.into_iter().filter_map(|key| own.remove_entry(&key)).collect();
         let backend = backend(sections, &path, backends, problems);
-        let raw: RawProvider = section::read_at(Value::Object(own), &path, problems);
+        let mut raw: RawProvider = section::read_at(Value::Object(own), &path, problems);
+        let require = requirements::validate(std::mem::take(&mut raw.require), &path, problems);
         let allows_new_accounts = raw.new_accounts.unwrap_or(true);
         let (descriptor, skew) = descriptor(raw, &path, problems);
         if descriptor.as_ref().is_some_and(|descriptor| !ids.insert(descriptor.id.clone())) {
@@ -75,7 +85,15 @@ pub(super) fn validate(
         if let Some((kind, mut section)) = backend {
             let descriptor = descriptor.unwrap_or_else(|| stand_in(index));
             absolute_files(&mut section, directory);
-            providers.push(ProviderConfig { path, descriptor, kind, section, skew, allows_new_accounts });
+            providers.push(ProviderConfig {
+                path,
+                descriptor,
+                kind,
+                section,
+                skew,
+                allows_new_accounts,
+                require,
+            });
         }
     }
     if providers.is_empty() && !problems.has_errors() {

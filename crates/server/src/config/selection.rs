@@ -1,16 +1,28 @@
 //! `selection`: who decides where a person belongs.
 
-use std::collections::BTreeMap;
+mod decision_service;
+mod known;
+mod spread;
+mod tables;
 
-use ruma_common::{OwnedServerName, ServerName};
+use std::{collections::BTreeSet, path::Path};
+
+use ruma_common::OwnedServerName;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use usher_core::{
     HomeserverSelector, ProviderId,
-    select::{AttributeTable, Chain, Matcher, Row, Sticky, UserTable},
+    select::{
+        Ask, AttributeTable, Chain, EmailDomains, Fixed, Rendezvous, RendezvousKey, RoundRobin, Sticky,
+        UserTable, Weighted,
+    },
 };
 
+pub use decision_service::DecisionServiceConfig;
+
 use super::Problems;
+use crate::select::DecisionService;
+use known::Known;
 
 /// One selector, validated.
 #[derive(Clone, Debug)]
@@ -19,8 +31,20 @@ pub enum SelectorConfig {
     Sticky,
     /// By an attribute's values.
     Attribute(AttributeTable),
+    /// By the domain of an e-mail address.
+    EmailDomain(EmailDomains),
     /// By name.
     Users(UserTable),
+    /// By hash.
+    Rendezvous(Rendezvous),
+    /// In turn.
+    RoundRobin(Vec<Weighted>),
+    /// By what an HTTP service says.
+    DecisionService(DecisionServiceConfig),
+    /// By what the person says.
+    Ask(Ask),
+    /// One for everybody.
+    Fixed(Fixed),
 }
 
 #[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
@@ -29,9 +53,21 @@ pub(super) struct RawSelector {
     /// Where they were sent before, whatever has become of their attributes. Usually first.
     sticky: Option<RawSticky>,
     /// By the values of one attribute.
-    attribute: Option<RawAttribute>,
+    attribute: Option<tables::RawAttribute>,
+    /// By the domain of their e-mail address.
+    email_domain: Option<tables::RawEmailDomain>,
     /// By name, for those no attribute tells apart.
-    users: Option<RawUsers>,
+    users: Option<tables::RawUsers>,
+    /// Spread by hash: the same person always lands on the same homeserver, with nothing to remember.
+    rendezvous: Option<spread::RawRendezvous>,
+    /// In turn, by weight. Whoever was sent somewhere before stays there.
+    round_robin: Option<spread::RawRoundRobin>,
+    /// As a service of yours answers.
+    decision_service: Option<decision_service::RawDecisionService>,
+    /// As they choose on a page, out of what they may have.
+    ask: Option<RawAsk>,
+    /// Everybody to one homeserver.
+    fixed: Option<RawFixed>,
 }
 
 #[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
@@ -40,37 +76,26 @@ struct RawSticky {}
 
 #[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-struct RawAttribute {
-    /// The attribute's name as the provider releases it, such as `department`. Required.
-    name: Option<String>,
-    /// The first row that matches any of its values decides. Required.
-    rows: Vec<RawRow>,
+struct RawAsk {
+    /// The server names of those that are listed, in this order. Default: all of `homeservers`.
+    homeservers: Option<Vec<String>>,
 }
 
 #[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-struct RawRow {
-    /// The exact value, such as `engineering`.
-    value: Option<String>,
-    /// Or a regular expression that must match the whole value.
-    pattern: Option<String>,
-    /// The server name of the homeserver where those people belong. Required.
+struct RawFixed {
+    /// The server name of the homeserver. Required.
     homeserver: Option<String>,
 }
 
-#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-struct RawUsers {
-    /// Whose subjects these are: a provider's `id`. Required.
-    provider: Option<String>,
-    /// From subject to server name.
-    homeservers: BTreeMap<String, String>,
-}
+const KINDS: &str = "`sticky`, `attribute`, `email_domain`, `users`, `rendezvous`, `round_robin`, \
+                     `decision_service`, `ask`, `fixed`";
 
 pub(super) fn validate(
     raw: Option<Vec<RawSelector>>,
     homeservers: &[OwnedServerName],
     providers: &[ProviderId],
+    directory: &Path,
     problems: &mut Problems,
 ) -> Vec<SelectorConfig> {
     let Some(raw) = raw else {
@@ -82,24 +107,18 @@ pub(super) fn validate(
     };
     let known = Known { homeservers, providers };
     let mut selectors = Vec::new();
+    let mut last_word: Option<String> = None;
     for (index, raw) in raw.into_iter().enumerate() {
         let path = format!("selection[{index}]");
-        match (raw.sticky, raw.attribute, raw.users) {
-            (Some(_), None, None) => selectors.push(SelectorConfig::Sticky),
-            (None, Some(raw), None) => selectors.extend(
-                raw.validate(&format!("{path}.attribute"), &known, problems).map(SelectorConfig::Attribute),
-            ),
-            (None, None, Some(raw)) => {
-                selectors.extend(
-                    raw.validate(&format!("{path}.users"), &known, problems).map(SelectorConfig::Users),
-                );
-            }
-            (None, None, None) => problems.missing(&path, "one of `sticky`, `attribute`, `users`"),
-            _ => problems.error(
-                path,
-                "has several selectors in one entry; give each its own, so that their order is clear",
-            ),
+        if let Some(earlier) = &last_word {
+            problems
+                .error(&path, format!("is never asked: {earlier} decides for everybody; put it before that"));
         }
+        let Some(selector) = raw.validate(&path, &known, directory, problems) else { continue };
+        if last_word.is_none() && selector.has_the_last_word(homeservers) {
+            last_word = Some(path);
+        }
+        selectors.push(selector);
     }
     if !problems.has_errors() && selectors.iter().all(|selector| matches!(selector, SelectorConfig::Sticky)) {
         problems.error("selection", "sends nobody new anywhere; add `attribute` or `users`");
@@ -107,98 +126,140 @@ pub(super) fn validate(
     selectors
 }
 
-/// What a selector may name.
-struct Known<'a> {
-    homeservers: &'a [OwnedServerName],
-    providers: &'a [ProviderId],
-}
-
-impl Known<'_> {
-    fn homeserver(&self, raw: Option<&str>, path: &str, problems: &mut Problems) -> Option<OwnedServerName> {
-        let Some(raw) = raw else {
-            problems.missing(path, "the `server_name` of one of `homeservers`");
-            return None;
-        };
-        let found = ServerName::parse(raw).ok().filter(|name| self.homeservers.contains(name));
-        // Said only if the list itself is sound: its own problems come first.
-        if found.is_none() && !problems.iter().any(|problem| problem.path.starts_with("homeservers")) {
-            let known = self.homeservers.iter().map(AsRef::<str>::as_ref).collect::<Vec<_>>().join(", ");
-            problems.error(path, format!("is not one of `homeservers`; there are: {known}"));
-        }
+impl RawSelector {
+    fn validate(
+        self,
+        path: &str,
+        known: &Known<'_>,
+        directory: &Path,
+        problems: &mut Problems,
+    ) -> Option<SelectorConfig> {
+        let Self {
+            sticky,
+            attribute,
+            email_domain,
+            users,
+            rendezvous,
+            round_robin,
+            decision_service,
+            ask,
+            fixed,
+        } = self;
+        let mut found = Vec::new();
+        let at = |kind: &str| format!("{path}.{kind}");
+        found.extend(sticky.map(|_| Some(SelectorConfig::Sticky)));
+        found.extend(
+            attribute
+                .map(|raw| raw.validate(&at("attribute"), known, problems).map(SelectorConfig::Attribute)),
+        );
+        found.extend(
+            email_domain.map(|raw| {
+                raw.validate(&at("email_domain"), known, problems).map(SelectorConfig::EmailDomain)
+            }),
+        );
+        found.extend(users.map(|raw| raw.validate(&at("users"), known, problems).map(SelectorConfig::Users)));
+        found.extend(
+            rendezvous
+                .map(|raw| raw.validate(&at("rendezvous"), known, problems).map(SelectorConfig::Rendezvous)),
+        );
         found
+            .extend(round_robin.map(|raw| {
+                raw.validate(&at("round_robin"), known, problems).map(SelectorConfig::RoundRobin)
+            }));
+        found.extend(decision_service.map(|raw| {
+            raw.validate(&at("decision_service"), directory, problems).map(SelectorConfig::DecisionService)
+        }));
+        found.extend(ask.map(|raw| raw.validate(&at("ask"), known, problems).map(SelectorConfig::Ask)));
+        found.extend(fixed.map(|raw| {
+            known
+                .homeserver(raw.homeserver.as_deref(), &at("fixed.homeserver"), problems)
+                .map(|name| SelectorConfig::Fixed(Fixed(name)))
+        }));
+        match found.len() {
+            0 => problems.missing(path, &format!("one of {KINDS}")),
+            1 => return found.pop().flatten(),
+            _ => problems.error(
+                path,
+                "has several selectors in one entry; give each its own, so that their order is clear",
+            ),
+        }
+        None
     }
 }
 
-impl RawAttribute {
-    fn validate(self, path: &str, known: &Known<'_>, problems: &mut Problems) -> Option<AttributeTable> {
-        if self.rows.is_empty() {
-            problems.missing(
-                &format!("{path}.rows"),
-                "at least one row with `value` or `pattern`, and `homeserver`",
-            );
-        }
-        let mut rows = Vec::new();
-        for (index, raw) in self.rows.into_iter().enumerate() {
-            let path = format!("{path}.rows[{index}]");
-            let matcher = matcher(raw.value, raw.pattern.as_deref(), &path, problems);
-            let homeserver =
-                known.homeserver(raw.homeserver.as_deref(), &format!("{path}.homeserver"), problems);
-            rows.extend(matcher.zip(homeserver).map(|(matcher, homeserver)| Row { matcher, homeserver }));
-        }
-        let Some(attribute) = self.name.filter(|name| !name.is_empty()) else {
-            problems.missing(
-                &format!("{path}.name"),
-                "the attribute's name as the provider releases it, such as `department`",
-            );
+impl RawAsk {
+    fn validate(self, path: &str, known: &Known<'_>, problems: &mut Problems) -> Option<Ask> {
+        let Some(raw) = self.homeservers else { return Some(Ask::default()) };
+        let path = format!("{path}.homeservers");
+        if raw.is_empty() {
+            problems.error(path, "names nobody's homeserver; leave the key out to ask about all of them");
             return None;
-        };
-        Some(AttributeTable { attribute, rows })
-    }
-}
-
-fn matcher(
-    value: Option<String>,
-    pattern: Option<&str>,
-    path: &str,
-    problems: &mut Problems,
-) -> Option<Matcher> {
-    match (value, pattern) {
-        (Some(value), None) => Some(Matcher::Exact(value)),
-        (None, Some(pattern)) => Matcher::pattern(pattern)
-            .map_err(|error| {
-                problems.error(format!("{path}.pattern"), format!("is not a regular expression: {error}"));
-            })
-            .ok(),
-        (None, None) => {
-            problems.missing(path, "`value` (exact) or `pattern` (a regular expression)");
-            None
         }
-        (Some(_), Some(_)) => {
-            problems.error(path, "has both `value` and `pattern`; keep one");
-            None
-        }
-    }
-}
-
-impl RawUsers {
-    fn validate(self, path: &str, known: &Known<'_>, problems: &mut Problems) -> Option<UserTable> {
-        let mut users = BTreeMap::new();
-        for (user, raw) in self.homeservers {
-            let path = format!("{path}.homeservers.{user}");
-            if let Some(homeserver) = known.homeserver(Some(&raw), &path, problems) {
-                users.insert(user, homeserver);
+        let mut seen = BTreeSet::new();
+        let mut homeservers = Vec::new();
+        for (index, raw) in raw.iter().enumerate() {
+            let path = format!("{path}[{index}]");
+            let Some(name) = known.homeserver(Some(raw), &path, problems) else { continue };
+            if !seen.insert(name.clone()) {
+                problems.error(path, "stands twice; list every homeserver once");
             }
+            homeservers.push(name);
         }
-        let path = format!("{path}.provider");
-        let Some(raw) = self.provider else {
-            problems.missing(&path, "the `id` of the provider whose subjects these are");
-            return None;
+        Some(Ask { homeservers: Some(homeservers) })
+    }
+}
+
+impl SelectorConfig {
+    /// Whether nobody who comes this far can be sent anywhere by a later selector.
+    fn has_the_last_word(&self, all: &[OwnedServerName]) -> bool {
+        let are_all = |named: &mut dyn Iterator<Item = &OwnedServerName>| {
+            named.collect::<BTreeSet<_>>() == all.iter().collect::<BTreeSet<_>>()
         };
-        let provider = ProviderId::parse(raw).ok().filter(|id| known.providers.contains(id));
-        if provider.is_none() && !problems.iter().any(|problem| problem.path.starts_with("providers")) {
-            problems.error(path, "is not the `id` of one of `providers`");
+        match self {
+            Self::Fixed(_) | Self::Ask(Ask { homeservers: None }) => true,
+            Self::Ask(Ask { homeservers: Some(named) }) => are_all(&mut named.iter()),
+            Self::RoundRobin(weighted) => are_all(&mut weighted.iter().map(|one| &one.server_name)),
+            Self::Rendezvous(Rendezvous { key: RendezvousKey::Subject, homeservers }) => {
+                are_all(&mut homeservers.iter().map(|one| &one.server_name))
+            }
+            Self::Sticky
+            | Self::Attribute(_)
+            | Self::EmailDomain(_)
+            | Self::Users(_)
+            | Self::Rendezvous(_)
+            | Self::DecisionService(_) => false,
         }
-        Some(UserTable { provider: provider?, users })
+    }
+
+    /// Whether it says the same of the same person with the same attributes every time. If not, two first visits at
+    /// once may hear different things, and what was decided first has to be written down before it is acted on.
+    #[must_use]
+    pub fn is_steady(&self) -> bool {
+        match self {
+            Self::Sticky
+            | Self::Attribute(_)
+            | Self::EmailDomain(_)
+            | Self::Users(_)
+            | Self::Rendezvous(_)
+            | Self::Fixed(_) => true,
+            Self::RoundRobin(_) | Self::DecisionService(_) | Self::Ask(_) => false,
+        }
+    }
+
+    /// The attributes it looks at.
+    pub(super) fn attributes(&self) -> Vec<&str> {
+        match self {
+            Self::Attribute(table) => vec![&table.attribute],
+            Self::EmailDomain(table) => vec![&table.attribute],
+            Self::Rendezvous(Rendezvous { key: RendezvousKey::Attribute(name), .. }) => vec![name],
+            Self::DecisionService(service) => service.attributes.iter().map(String::as_str).collect(),
+            Self::Sticky
+            | Self::Users(_)
+            | Self::Rendezvous(Rendezvous { key: RendezvousKey::Subject, .. })
+            | Self::RoundRobin(_)
+            | Self::Ask(_)
+            | Self::Fixed(_) => Vec::new(),
+        }
     }
 }
 
@@ -209,7 +270,13 @@ pub fn build(selectors: &[SelectorConfig]) -> Chain {
         match selector {
             SelectorConfig::Sticky => Box::new(Sticky),
             SelectorConfig::Attribute(table) => Box::new(table.clone()),
+            SelectorConfig::EmailDomain(table) => Box::new(table.clone()),
             SelectorConfig::Users(table) => Box::new(table.clone()),
+            SelectorConfig::Rendezvous(spread) => Box::new(spread.clone()),
+            SelectorConfig::RoundRobin(weighted) => Box::new(RoundRobin::new(weighted)),
+            SelectorConfig::DecisionService(service) => Box::new(DecisionService::new(service.clone())),
+            SelectorConfig::Ask(ask) => Box::new(ask.clone()),
+            SelectorConfig::Fixed(fixed) => Box::new(fixed.clone()),
         }
     };
     Chain(selectors.iter().map(build).collect())

@@ -4,6 +4,7 @@ use usher_http::Outgoing;
 use super::*;
 
 mod edge;
+mod selection;
 
 fn backends() -> Backends {
     let outgoing = Outgoing::new(None, std::time::Duration::from_secs(1), 1).expect("a client");

@@ -66,7 +66,9 @@ pub(crate) fn page(
 ) -> HttpResponse {
     let nonce = match content {
         Page::PostForm { nonce, .. } => format!("script-src 'nonce-{nonce}'; "),
-        Page::Picker { .. } | Page::Confirm { .. } | Page::Error { .. } => String::new(),
+        Page::Picker { .. } | Page::Chooser { .. } | Page::Confirm { .. } | Page::Error { .. } => {
+            String::new()
+        }
     };
     let form_action = if form_action.is_empty() { "'none'".to_owned() } else { form_action.join(" ") };
     let policy = format!(

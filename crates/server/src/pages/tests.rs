@@ -1,7 +1,7 @@
 use super::*;
 
 /// Every message that the code names, with and without a name in it.
-const PROBLEMS: [&str; 30] = [
+const PROBLEMS: [&str; 33] = [
     "unknown-attempt",
     "expired",
     "already-used",
@@ -31,6 +31,9 @@ const PROBLEMS: [&str; 30] = [
     "limited",
     "limited-account",
     "not-found",
+    "not-admitted",
+    "not-allowed",
+    "not-offered",
     "unknown-attempt",
 ];
 
@@ -46,6 +49,7 @@ fn every_page_renders_in_every_language() {
     );
     let fields = [("SAMLRequest".to_owned(), "\"><script>".to_owned())];
     let providers = [PickerEntry { name: "<b>".to_owned(), href: "/x?y=\"".to_owned() }];
+    let homeservers = [ChooserEntry { name: "<b>".to_owned(), server_name: "<u>".to_owned() }];
     for locale in Locale::ALL {
         for id in PROBLEMS {
             let page = Page::Error { id, name: "<i>eng</i>", again: Some("/again?\""), request_id: "r" };
@@ -56,6 +60,13 @@ fn every_page_renders_in_every_language() {
         }
         for page in [
             Page::Picker { providers: &providers },
+            Page::Chooser {
+                homeservers: &homeservers,
+                action: "/choose",
+                provider: "corp",
+                handle: "h",
+                csrf: "c",
+            },
             Page::Confirm {
                 site: "<s>",
                 is_app: false,
@@ -82,7 +93,9 @@ fn every_problem_the_code_names_has_its_words() {
         include_str!("../error.rs"),
         include_str!("../routes/provider.rs"),
         include_str!("../routes/sso_redirect.rs"),
+        include_str!("../routes/choose.rs"),
         include_str!("../routes/confirm.rs"),
+        include_str!("../routes/finished.rs"),
         include_str!("../routes/not_ours.rs"),
     ];
     for source in sources {

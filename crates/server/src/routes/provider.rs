@@ -10,16 +10,15 @@ use actix_web::{
 };
 use percent_encoding::percent_decode_str;
 use usher_core::{
-    Callback, Ctx, ProviderId, Purpose,
+    Callback, Ctx, ProviderId,
     provider::{self, Endpoint},
 };
 
-use super::sso_redirect;
+use super::finished;
 use crate::{
     app::{App, ConfiguredProvider},
-    attempt::{self, Attempt, ClientRedirect, Failed, Finished},
-    http::{self, PageProblem, page, problem_page, read_body, redirect},
-    pages::Page,
+    attempt,
+    http::{self, PageProblem, problem_page, read_body},
 };
 
 /// A SAML response with a few certificates and a hundred attributes is under 100 KiB, a third more as base64.
@@ -88,39 +87,7 @@ async fn answer(
         let (app, provider, jar) = (Arc::clone(app), provider.clone(), http::jar(request));
         async move { attempt::finish(&app, &provider, &callback, &jar).await }
     };
-    match app.run(finished).await {
-        Ok(Finished::ToClient { location, cookies }) => redirect(StatusCode::FOUND, &location, &cookies),
-        Ok(Finished::Continue { step, cookies }) => http::step(app, request, &step, &cookies),
-        Ok(Finished::Confirm { attempt, csrf, client, user, cookies }) => {
-            let content = Page::Confirm {
-                site: &client.site(),
-                is_app: client.is_app(),
-                user: user.as_str(),
-                action: super::confirm::PATH,
-                provider: provider.as_str(),
-                handle: attempt.handle.as_str(),
-                csrf: &csrf,
-            };
-            // Chromium applies `form-action` to the redirect that answers the form.
-            let form_action = ["'self'".to_owned(), client.csp_source()];
-            page(app, request, StatusCode::OK, &content, &form_action, &cookies)
-        }
-        Err(Failed { error, attempt }) => {
-            let again = attempt.and_then(|attempt| again(&attempt));
-            problem_page(app, request, &PageProblem::from(&error), again.as_deref())
-        }
-    }
-}
-
-fn again(attempt: &Attempt) -> Option<String> {
-    match &attempt.purpose {
-        Purpose::Login { client_redirect_url, .. } => {
-            let client = ClientRedirect::parse(client_redirect_url).ok()?;
-            Some(sso_redirect::location(&attempt.provider, &client))
-        }
-        // The homeserver's own page begins it.
-        Purpose::UiAuth { .. } => None,
-    }
+    finished::render(app, request, StatusCode::FOUND, app.run(finished).await)
 }
 
 async fn document(app: &Arc<App>, configured: &ConfiguredProvider, tail: String) -> HttpResponse {

@@ -71,6 +71,19 @@ pub(crate) struct TestApp {
     base: Url,
     server: actix_web::dev::ServerHandle,
     directory: tempfile::TempDir,
+    document: Value,
+}
+
+/// Another portal on the same database.
+pub(crate) struct Replica {
+    port: u16,
+    server: actix_web::dev::ServerHandle,
+}
+
+impl Drop for Replica {
+    fn drop(&mut self) {
+        drop(self.server.stop(false));
+    }
 }
 
 impl Drop for TestApp {
@@ -96,7 +109,7 @@ impl TestApp {
         let mut document = config(port, &cas_server.base_url(), &eng, &hist);
         change(&mut document);
         let clock = Arc::new(TestClock(AtomicI64::new(1_800_000_000_000)));
-        let app = Arc::new(build(document, directory.path(), Arc::clone(&clock)).await);
+        let app = Arc::new(build(document.clone(), directory.path(), Arc::clone(&clock)).await);
         let server = serve::serve(Arc::clone(&app), vec![listener]).expect("a server");
         let handle = server.handle();
         tokio::spawn(server);
@@ -112,6 +125,7 @@ impl TestApp {
             base: Url::parse(&format!("http://portal.localhost:{port}/")).expect("a URL"),
             server: handle,
             directory,
+            document,
         }
     }
 
@@ -123,6 +137,24 @@ impl TestApp {
     /// The CAS server's base URL.
     pub(crate) fn cas_url(&self) -> &Url {
         &self.cas_url
+    }
+
+    /// One more portal on the same database, as a replica behind the same name; for as long as it is kept.
+    pub(crate) async fn replica(&self) -> Replica {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        let app = build(self.document.clone(), self.directory.path(), Arc::clone(&self.clock)).await;
+        let server = serve::serve(Arc::new(app), vec![listener]).expect("a server");
+        let handle = server.handle();
+        tokio::spawn(server);
+        Replica { port, server: handle }
+    }
+
+    /// A request that the proxy sends to a replica.
+    pub(crate) fn request_at(&self, replica: &Replica, method: Method, path: &str) -> RequestBuilder {
+        let url = Url::parse(&format!("http://127.0.0.1:{}{path}", replica.port)).expect("a URL");
+        let host = &self.base[url::Position::BeforeHost..url::Position::AfterPort];
+        self.client.request(method, url).header("host", host)
     }
 
     /// From now on nobody listens there.

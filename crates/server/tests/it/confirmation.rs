@@ -105,11 +105,18 @@ async fn a_page_left_open_too_long_gives_nothing() {
 }
 
 #[tokio::test]
-async fn an_attempt_at_this_step_is_no_answer_of_the_provider() {
+async fn reloading_the_callback_shows_the_page_again_and_makes_nothing_new() {
     let app = TestApp::start().await;
     let mut attempt = app.sign_in().to(UNTRUSTED).at_provider().await;
-    let page = attempt.come_back_as("alice").await;
+    let callback = attempt.callback_for("alice");
+    let page = attempt.open(&callback).await;
     attempt.cookies = page.cookies();
-    let answer = attempt.come_back_as("alice").await;
-    assert_eq!((answer.status.as_u16(), answer.title()), (400, "This sign-in cannot be continued"));
+    drop(app.cas.take_validations());
+    let again = attempt.open(&callback).await;
+    assert_eq!((again.status.as_u16(), again.title()), (200, "Continue to this site?"));
+    assert!(again.set_cookies().is_empty() && app.cas.take_validations().is_empty());
+    let asked = Asked { app: &app, page: again, cookies: attempt.cookies };
+    let answer = asked.submit(&asked.fields()).await;
+    assert_eq!(app.redeem(&answer.login_token()).await.json()["user_id"], "@alice:eng.ac.cdl");
+    assert_eq!(app.rows("login_tokens").await, 1);
 }

@@ -5,7 +5,9 @@
 mod app;
 mod callback;
 mod canonical_host;
+mod choosing;
 mod confirmation;
+mod decision_service;
 mod discovery;
 mod establishing;
 mod limits;
@@ -15,5 +17,6 @@ mod pages;
 mod ports;
 mod proxies;
 mod redirect;
+mod requirements;
 mod selection;
 mod two_providers;

@@ -223,3 +223,21 @@ async fn a_form_over_its_bound_is_refused_before_it_is_read() {
     let answer = post(&app, &attempt, "alice", &"x".repeat(300 * 1024)).await;
     assert_eq!(answer.status, 413);
 }
+
+#[tokio::test]
+async fn an_answer_is_used_up_when_the_person_is_asked_for_their_homeserver() {
+    let app = TestApp::start_with(|config| {
+        config["providers"] = json!([{ "id": "idp", "name": "IdP", "posting": {} }]);
+        config["selection"] = json!([{ "ask": {} }]);
+    })
+    .await;
+    let attempt = begin(&app, TRUSTED).await;
+    let page = post(&app, &attempt, "alice", "one").await;
+    assert_eq!(page.title(), "Choose your homeserver");
+    assert_eq!((app.rows("spent").await, app.rows("pending").await), (1, 1));
+    let replayed = post(&app, &begin(&app, TRUSTED).await, "alice", "one").await;
+    assert_eq!(replayed.title(), "This sign-in was used already");
+    let other = post(&app, &attempt, "bob", "two").await;
+    assert_eq!(other.title(), "This sign-in was used already", "an attempt keeps its first person");
+    assert_eq!((app.rows("spent").await, app.rows("pending").await), (1, 1));
+}

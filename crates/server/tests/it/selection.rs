@@ -112,3 +112,125 @@ async fn a_homeserver_that_is_gone_from_the_config_is_said_and_nobody_is_moved()
     let answer = app.redeem(&earlier).await;
     assert_eq!((answer.status.as_u16(), answer.errcode().as_str()), (403, "M_FORBIDDEN"));
 }
+
+async fn user_of(app: &TestApp, person: &str) -> String {
+    let token = app.sign_in().as_person(person).await.login_token();
+    app.redeem(&token).await.json()["user_id"].as_str().unwrap_or_default().to_owned()
+}
+
+async fn start(selection: serde_json::Value) -> TestApp {
+    TestApp::start_with(|config| config["selection"] = selection).await
+}
+
+#[tokio::test]
+async fn the_domain_of_an_address_decides() {
+    let app = start(json!([{ "email_domain": { "attribute": "mail", "rows": [
+        { "domain": "Ac.cdl", "homeserver": "eng.ac.cdl" },
+        { "domain": "*.ac.cdl", "homeserver": "hist.ac.cdl" },
+    ] } }]))
+    .await;
+    let person = |name: &str| usher_lab::scripted::cas::CasPerson::new(name);
+    app.cas.add_person(person("dora").with("mail", "dora@home.example").with("mail", "dora@Arch.AC.cdl"));
+    app.cas.add_person(person("dan").with("mail", "dan@evil-ac.cdl"));
+    assert_eq!(user_of(&app, "alice").await, "@alice:eng.ac.cdl");
+    assert_eq!(user_of(&app, "dora").await, "@dora:hist.ac.cdl");
+    for nobody in ["dan", "frank"] {
+        assert_eq!(app.sign_in().as_person(nobody).await.title(), "No homeserver for you yet", "{nobody}");
+    }
+}
+
+#[tokio::test]
+async fn everybody_else_goes_where_everybody_goes() {
+    let app = start(json!([
+        { "attribute": { "name": "department", "rows": [{ "value": "history", "homeserver": "hist.ac.cdl" }] } },
+        { "fixed": { "homeserver": "eng.ac.cdl" } },
+    ]))
+    .await;
+    assert_eq!(user_of(&app, "carol").await, "@carol:hist.ac.cdl", "the first that has an opinion");
+    assert_eq!(user_of(&app, "frank").await, "@frank:eng.ac.cdl");
+}
+
+#[tokio::test]
+async fn a_table_is_for_those_of_its_provider_and_issuer() {
+    for (name, condition, is_for_her) in [
+        ("her provider", json!({ "provider": "corp" }), true),
+        ("another provider", json!({ "provider": "second" }), false),
+        ("her issuer", json!({ "issuer": "ISSUER" }), true),
+        ("another issuer", json!({ "issuer": "https://other.example/cas" }), false),
+    ] {
+        let app = TestApp::start_with(|config| {
+            let mut second = config["providers"][0].clone();
+            second["id"] = json!("second");
+            config["providers"] = json!([config["providers"][0], second]);
+            let issuer = config["providers"][0]["cas"]["base_url"]
+                .as_str()
+                .expect("a URL")
+                .trim_end_matches('/')
+                .to_owned();
+            let mut table = json!({ "name": "department", "rows": [
+                { "value": "engineering", "homeserver": "eng.ac.cdl" },
+            ] });
+            for (key, value) in condition.as_object().expect("a section") {
+                table[key] = if value == "ISSUER" { json!(issuer) } else { value.clone() };
+            }
+            config["selection"] = json!([{ "attribute": table }]);
+        })
+        .await;
+        let answer = app.sign_in().at("corp").as_person("alice").await;
+        assert_eq!(answer.status.is_redirection(), is_for_her, "{name}: {}", answer.body);
+    }
+}
+
+#[tokio::test]
+async fn people_are_spread_by_hash_and_always_the_same_way() {
+    let both = json!([{ "homeserver": "eng.ac.cdl" }, { "homeserver": "hist.ac.cdl" }]);
+    let selection = json!([{ "rendezvous": { "homeservers": both } }]);
+    for _ in 0..2 {
+        let app = start(selection.clone()).await;
+        // docs/mapping.md: alice is nearer to History, bob to Engineering.
+        assert_eq!(user_of(&app, "alice").await, "@alice:hist.ac.cdl");
+        assert_eq!(user_of(&app, "bob").await, "@bob:eng.ac.cdl");
+    }
+}
+
+#[tokio::test]
+async fn new_people_are_dealt_out_in_turn_and_stay_where_they_are() {
+    let app = start(json!([{ "round_robin": { "homeservers": [
+        { "homeserver": "eng.ac.cdl", "weight": 2 },
+        { "homeserver": "hist.ac.cdl" },
+    ] } }]))
+    .await;
+    let mut users = Vec::new();
+    for number in 0..6 {
+        let name = format!("p{number}");
+        app.cas.add_person(usher_lab::scripted::cas::CasPerson::new(&name));
+        users.push(user_of(&app, &name).await);
+    }
+    assert_eq!(
+        users,
+        [
+            "@p0:eng.ac.cdl",
+            "@p1:hist.ac.cdl",
+            "@p2:eng.ac.cdl",
+            "@p3:eng.ac.cdl",
+            "@p4:hist.ac.cdl",
+            "@p5:eng.ac.cdl"
+        ]
+    );
+    for (number, user) in users.iter().enumerate() {
+        assert_eq!(user_of(&app, &format!("p{number}")).await, *user);
+    }
+    assert_eq!(app.rows("turns WHERE turn = 5").await, 1, "who comes again draws nothing");
+}
+
+#[tokio::test]
+async fn a_hundred_first_visits_at_once_are_dealt_one_homeserver() {
+    let both = json!([{ "homeserver": "eng.ac.cdl" }, { "homeserver": "hist.ac.cdl" }]);
+    let app = start(json!([{ "round_robin": { "homeservers": both } }])).await;
+    let visits = (0..100).map(|_| async { app.sign_in().as_person("alice").await });
+    for answer in futures_util::future::join_all(visits).await {
+        assert!(answer.location().contains("loginToken="));
+    }
+    assert_eq!((app.rows("accounts").await, app.rows("links").await, app.rows("choices").await), (1, 1, 1));
+    assert_eq!(app.eng.users().len() + app.hist.users().len(), 1);
+}

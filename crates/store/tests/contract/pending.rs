@@ -78,12 +78,12 @@ async fn a_pending_person_that_does_not_parse_is_corrupt(db: &TestDb) -> anyhow:
 
 async fn every_turn_is_drawn_once(db: &TestDb) -> anyhow::Result<()> {
     let stores = [db.store.clone(), db.another().await?];
-    let draws = (0..60).map(|number| {
+    let calls = (0..60).map(|number| {
         let store = stores[number % 2].clone();
         tokio::spawn(async move { turns::draw(&store, "a.test*1,b.test*2").await })
     });
     let mut drawn = Vec::new();
-    for turn in join_all(draws).await {
+    for turn in join_all(calls).await {
         drawn.push(turn??);
     }
     drawn.sort_unstable();

@@ -6,6 +6,10 @@ help-desk = Ask the help desk
 picker-title = Sign in
 picker-text = Choose how you want to sign in.
 
+chooser-title = Choose your homeserver
+chooser-text = You are signed in. Your account will be on the homeserver you choose here.
+chooser-legend = Homeservers you may use
+
 confirm-title = Continue to this site?
 confirm-title-app = Continue to this app?
 confirm-text = You are signed in. This site asks for access to your Matrix account.
@@ -53,6 +57,12 @@ another-person-title = Somebody else is signed in
 another-person-text = Only the owner of the account can confirm this. Sign out of your organisation’s sign-in service, then try again.
 no-homeserver-title = No homeserver for you yet
 no-homeserver-text = You are signed in, but your department has no Matrix homeserver here, so there is no account for you. Ask your help desk whether one is planned.
+not-admitted-title = You may not sign in here
+not-admitted-text = You are signed in at your organisation, but what it says of you does not admit you to this portal. Ask your help desk if that is right.
+not-allowed-title = You may not use your homeserver
+not-allowed-text = You belong to the homeserver { $name }, but what your organisation says of you does not admit you there. Ask your help desk if that is right.
+not-offered-title = You cannot choose this homeserver
+not-offered-text = It is not among those you may use. Start again, and choose one from the list.
 homeserver-gone-title = Your homeserver is not served here
 homeserver-gone-text = Your account is on { $name }, which this portal does not serve, or not at this address. Ask your help desk where to sign in.
 mapping-title = No account name can be made for you

@@ -6,6 +6,10 @@ help-desk = Contactez le service d’assistance
 picker-title = Connexion
 picker-text = Choisissez votre moyen de connexion.
 
+chooser-title = Choisissez votre serveur
+chooser-text = La connexion a réussi. Votre compte se trouvera sur le serveur que vous choisissez ici.
+chooser-legend = Serveurs à votre disposition
+
 confirm-title = Continuer vers ce site ?
 confirm-title-app = Continuer vers cette application ?
 confirm-text = La connexion a réussi. Ce site demande l’accès à votre compte Matrix.
@@ -53,6 +57,12 @@ another-person-title = Quelqu’un d’autre utilise cette connexion
 another-person-text = Seule la personne à qui appartient le compte peut confirmer. Déconnectez-vous du service de connexion de votre organisation, puis réessayez.
 no-homeserver-title = Pas encore de serveur pour vous
 no-homeserver-text = La connexion a réussi, mais votre département n’a pas de serveur Matrix ici ; il n’y a donc pas de compte pour vous. Demandez à votre service d’assistance si cela est prévu.
+not-admitted-title = Vous ne pouvez pas vous connecter ici
+not-admitted-text = La connexion auprès de votre organisation a réussi, mais ce que celle-ci indique à votre sujet ne vous donne pas accès à ce portail. Demandez à votre service d’assistance si c’est normal.
+not-allowed-title = Vous n’avez pas accès à votre serveur
+not-allowed-text = Vous relevez du serveur { $name }, mais ce que votre organisation indique à votre sujet ne vous y donne pas accès. Demandez à votre service d’assistance si c’est normal.
+not-offered-title = Vous ne pouvez pas choisir ce serveur
+not-offered-text = Il ne fait pas partie de ceux qui sont à votre disposition. Réessayez et choisissez-en un dans la liste.
 homeserver-gone-title = Votre serveur n’est pas desservi ici
 homeserver-gone-text = Votre compte est sur { $name }, que ce portail ne dessert pas, ou pas à cette adresse. Demandez à votre service d’assistance où vous connecter.
 mapping-title = Aucun nom de compte n’est possible pour vous

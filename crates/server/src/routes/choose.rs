@@ -1,0 +1,58 @@
+//! `POST /_usher/choose`: the person has chosen their homeserver.
+
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
+use ruma_common::{OwnedServerName, ServerName};
+use url::form_urlencoded;
+use usher_core::{Handle, ProviderId};
+
+use super::finished;
+use crate::{
+    app::App,
+    attempt,
+    http::{self, PageProblem, problem_page, read_body},
+};
+
+/// Where the page's form goes.
+pub(super) const PATH: &str = "/_usher/choose";
+/// Two ids, a token and a server name.
+const MAX_FORM_BYTES: usize = 4096;
+
+pub(super) async fn post(app: web::Data<App>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
+    if let Err(limited) = app.limits.callback(http::arrival(&request).client) {
+        return problem_page(&app, &request, &PageProblem::from(limited), None);
+    }
+    let Some(form) = form(payload).await else {
+        return problem_page(&app, &request, &PageProblem::new(StatusCode::BAD_REQUEST, "form"), None);
+    };
+    let (owned, jar) = (app.clone().into_inner(), http::jar(&request));
+    let chosen = async move {
+        let Form { provider, handle, csrf, homeserver } = &form;
+        attempt::choose(&owned, provider, handle, csrf, homeserver, &jar).await
+    };
+    finished::render(&app, &request, StatusCode::SEE_OTHER, app.run(chosen).await)
+}
+
+struct Form {
+    provider: ProviderId,
+    handle: Handle,
+    csrf: String,
+    homeserver: OwnedServerName,
+}
+
+async fn form(payload: web::Payload) -> Option<Form> {
+    let bytes = read_body(payload, MAX_FORM_BYTES).await.ok()?;
+    let mut values = [const { None }; 4];
+    for (name, value) in form_urlencoded::parse(&bytes) {
+        let index = ["provider", "attempt", "csrf", "homeserver"].iter().position(|known| *known == name)?;
+        if values[index].replace(value.into_owned()).is_some() {
+            return None;
+        }
+    }
+    let [provider, handle, csrf, homeserver] = values;
+    Some(Form {
+        provider: ProviderId::parse(provider?).ok()?,
+        handle: Handle::parse(handle?).ok()?,
+        csrf: csrf?,
+        homeserver: ServerName::parse(homeserver?).ok()?,
+    })
+}
