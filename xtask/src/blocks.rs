@@ -19,6 +19,8 @@ pub struct Block {
 pub enum Kind {
     /// `sh`: commands.
     Commands,
+    /// `sh compose`: commands that need a container engine, for `cargo xtask compose`.
+    ContainerCommands,
     /// `yaml title=usher.yaml`: a whole file.
     File(String),
     /// `yaml`: a part of Usher's config.
@@ -56,6 +58,7 @@ pub fn blocks(document: &str) -> anyhow::Result<Vec<Block>> {
 fn kind(info: &str) -> anyhow::Result<Kind> {
     match info.split_whitespace().collect::<Vec<_>>().as_slice() {
         ["sh"] => Ok(Kind::Commands),
+        ["sh", "compose"] => Ok(Kind::ContainerCommands),
         ["yaml"] => Ok(Kind::Fragment),
         ["nginx" | "text"] => Ok(Kind::Shown),
         ["yaml", title] => match title.strip_prefix("title=") {
@@ -72,12 +75,13 @@ mod tests {
 
     #[test]
     fn blocks_are_found_with_their_purpose() {
-        let document = "a\n```sh\ncargo xtask demo\n```\nb\n```yaml title=usher.yaml\na: 1\nb: 2\n```\n```yaml\nc: 3\n```\n";
+        let document = "a\n```sh\ncargo xtask demo\n```\nb\n```yaml title=usher.yaml\na: 1\nb: 2\n```\n```yaml\nc: 3\n```\n```sh compose\ndocker ps\n```\n";
         let block = |line, kind, text: &str| Block { line, kind, text: text.to_owned() };
         let expected = [
             block(2, Kind::Commands, "cargo xtask demo\n"),
             block(6, Kind::File("usher.yaml".to_owned()), "a: 1\nb: 2\n"),
             block(10, Kind::Fragment, "c: 3\n"),
+            block(13, Kind::ContainerCommands, "docker ps\n"),
         ];
         assert_eq!(blocks(document).expect("blocks"), expected);
     }

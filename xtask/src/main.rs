@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use xtask::{bench, check, demo, generate, test};
+use xtask::{bench, check, compose, demo, generate, test};
 
 /// The repository's own commands.
 #[derive(Debug, Parser)]
@@ -24,6 +24,9 @@ enum Command {
     /// Measure what a login costs.
     #[command(subcommand)]
     Bench(bench::Options),
+    /// Start a container engine and prove docker-compose.yml on it: everything the documents say, and a login through
+    /// three replicas while one is killed and all are stopped. Needs root.
+    Compose(compose::Options),
     /// Write docs/configuration.md and docs/usher.schema.json anew.
     Generate,
 }
@@ -34,6 +37,7 @@ fn main() -> ExitCode {
         Command::Test => test::run(),
         Command::Check(options) => check::run(options),
         Command::Bench(options) => bench::run(&options),
+        Command::Compose(options) => compose::run(&options),
         Command::Generate => generate::run(),
     };
     match result {

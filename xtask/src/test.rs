@@ -32,6 +32,7 @@ pub fn run() -> anyhow::Result<ExitCode> {
         Component::Chromium,
         Component::Axe,
         Component::FakeTime,
+        Component::ContainerLinters,
     ];
     let runtime = tokio::runtime::Runtime::new().context("the runtime cannot be started")?;
     runtime.block_on(install::ensure(&components, &Progress::printing()))?;

@@ -8,6 +8,7 @@
 //! - Lines of `cargo` are run in the workspace, without `--release`: optimising takes minutes and shows nothing. A demo
 //!   that stays up is interrupted once it says that it is up. `cargo xtask test` is the one command that is not run: it
 //!   is what runs this.
+//! - `sh compose` needs a container engine: `cargo xtask compose` runs every such block, as it stands.
 //! - `127.0.0.1:8080` is replaced by a port that is free on this machine.
 
 use std::{
@@ -29,7 +30,8 @@ use usher_lab::real::{
     process::{self, Process},
 };
 use xtask::{
-    blocks::{Block, Kind, blocks},
+    blocks::{Block, Kind},
+    documents::documents,
     workspace,
 };
 
@@ -61,6 +63,8 @@ fn the_cargo_commands_of_the_documents_work() -> anyhow::Result<()> {
     let mut ran = Vec::new();
     for document in documents()? {
         for block in document.blocks.iter().filter(|block| is_for_cargo(block)) {
+            let is_pure = block.text.lines().all(|line| line.starts_with("cargo "));
+            ensure!(is_pure, "{}, line {}: cargo among other commands", document.name, block.line);
             for line in block.text.lines().filter(|line| *line != NOT_RUN) {
                 run_cargo(line).with_context(|| format!("{}: {line}", document.name))?;
                 ran.push(line.to_owned());
@@ -69,41 +73,6 @@ fn the_cargo_commands_of_the_documents_work() -> anyhow::Result<()> {
     }
     assert!(ran.iter().any(|line| line == "cargo xtask demo"), "README.md promises a demo: {ran:?}");
     Ok(())
-}
-
-struct Document {
-    name: String,
-    blocks: Vec<Block>,
-}
-
-/// README.md, then everything below docs, by name.
-fn documents() -> anyhow::Result<Vec<Document>> {
-    let mut paths = Vec::new();
-    let mut directories = vec![workspace::root().join("docs")];
-    while let Some(directory) = directories.pop() {
-        for entry in fs::read_dir(&directory)? {
-            let path = entry?.path();
-            if path.is_dir() {
-                directories.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "md") {
-                paths.push(path);
-            }
-        }
-    }
-    paths.sort();
-    paths.insert(0, workspace::root().join("README.md"));
-    paths.into_iter().map(|path| document(&path)).collect()
-}
-
-fn document(path: &Path) -> anyhow::Result<Document> {
-    let name = path.strip_prefix(workspace::root()).unwrap_or(path).display().to_string();
-    let text = fs::read_to_string(path).with_context(|| name.clone())?;
-    let blocks = blocks(&text).with_context(|| name.clone())?;
-    for block in blocks.iter().filter(|block| is_for_cargo(block)) {
-        let is_pure = block.text.lines().all(|line| line.starts_with("cargo "));
-        ensure!(is_pure, "{name}, line {}: cargo among other commands", block.line);
-    }
-    Ok(Document { name, blocks })
 }
 
 fn is_for_cargo(block: &Block) -> bool {
@@ -189,7 +158,8 @@ impl Operator {
                     both(&output.stdout, &output.stderr)
                 );
             }
-            Kind::Shown => {}
+            // Their test is `cargo xtask compose`, which runs every one of them.
+            Kind::ContainerCommands | Kind::Shown => {}
         }
         Ok(())
     }

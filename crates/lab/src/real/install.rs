@@ -38,6 +38,11 @@ pub enum Component {
     Axe,
     /// A clock that is wrong by as much as a test wants, from Debian.
     FakeTime,
+    /// What looks at `docker-compose.yml` and `Dockerfile` without an engine: Debian's `docker-compose`, and hadolint
+    /// from PyPI.
+    ContainerLinters,
+    /// A container engine to be started for a proof, and what makes images without a registry, from Debian.
+    ContainerEngine,
 }
 
 /// What a component needs.
@@ -65,6 +70,20 @@ const CAS_SERVER: Environment = Environment {
     about_seconds: 15,
 };
 
+const HADOLINT: Environment = Environment {
+    name: "hadolint",
+    what: "hadolint",
+    requirements: include_str!("../../components/hadolint/requirements.txt"),
+    about_seconds: 5,
+};
+
+const COMPOSE: [Package; 1] = [Package { name: "docker-compose", about_seconds: 15 }];
+const ENGINE: [Package; 4] = [
+    Package { name: "docker.io", about_seconds: 25 },
+    Package { name: "docker-compose", about_seconds: 15 },
+    Package { name: "debootstrap", about_seconds: 3 },
+    Package { name: "iproute2", about_seconds: 3 },
+];
 const DOCUMENT_TOOLS: [Package; 2] =
     [Package { name: "curl", about_seconds: 5 }, Package { name: "sqlite3", about_seconds: 5 }];
 const CHROMIUM: [Package; 3] = [
@@ -87,11 +106,15 @@ impl Component {
             Self::Chromium => Needs { packages: &CHROMIUM, ..Needs::NOTHING },
             Self::Axe => Needs { node: Some(AXE), ..Needs::NOTHING },
             Self::FakeTime => Needs { packages: &[FAKE_TIME], ..Needs::NOTHING },
+            Self::ContainerLinters => {
+                Needs { packages: &COMPOSE, environment: Some(&HADOLINT), ..Needs::NOTHING }
+            }
+            Self::ContainerEngine => Needs { packages: &ENGINE, ..Needs::NOTHING },
         }
     }
 
-    /// The Python that runs this component; an error if the component is not installed.
-    pub(super) fn python(self) -> anyhow::Result<PathBuf> {
+    /// The Python that runs this component, or that its programs are beside; an error if the component is not installed.
+    pub fn python(self) -> anyhow::Result<PathBuf> {
         let environment =
             self.needs().environment.with_context(|| format!("{self:?} is no Python program"))?;
         environment.python(&lab_dir()).with_context(|| {
@@ -202,6 +225,8 @@ mod tests {
             Component::Chromium,
             Component::Axe,
             Component::FakeTime,
+            Component::ContainerLinters,
+            Component::ContainerEngine,
         ] {
             let needs = component.needs();
             let is_something =
