@@ -6,6 +6,7 @@ use super::session::Session;
 
 /// A screen, and preferences.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own, as in a browser's settings")]
 pub struct Look {
     /// CSS pixels.
     pub width: u32,
