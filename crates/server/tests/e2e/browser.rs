@@ -6,6 +6,7 @@
 
 mod apps;
 mod audit;
+mod chooser;
 mod client_site;
 mod history;
 mod journey;

@@ -37,6 +37,8 @@ pub(crate) struct Portal {
     pub(crate) cas_timeout: String,
     /// The entries of `homeservers`; the departments `engineering` and `history` belong to the first and the second.
     pub(crate) homeservers: Vec<Value>,
+    /// `selection`, if not by department
+    pub(crate) selection: Option<Value>,
     /// `mapping.localpart`
     pub(crate) localpart: String,
     /// `providers` after the first.
@@ -93,6 +95,7 @@ impl Default for Portal {
             cas_base_url: "http://127.0.0.1:9/cas".to_owned(),
             cas_timeout: "10s".to_owned(),
             homeservers: Vec::new(),
+            selection: None,
             localpart: "{{ subject }}".to_owned(),
             more_providers: Vec::new(),
             trusted_clients: vec![APP.to_owned()],
@@ -108,6 +111,12 @@ impl Portal {
         let rows = ["engineering", "history"].iter().zip(&self.homeservers).map(|(department, homeserver)| {
             json!({ "value": department, "homeserver": homeserver["server_name"] })
         });
+        let by_department = || {
+            json!([
+                { "sticky": {} },
+                { "attribute": { "name": "department", "rows": rows.collect::<Vec<_>>() } },
+            ])
+        };
         let first = json!({
             "id": "corp",
             "name": "Canadialand",
@@ -122,10 +131,7 @@ impl Portal {
             "keys": [{ "id": "first", "secret": "0123456789abcdef".repeat(4) }],
             "providers": providers,
             "homeservers": self.homeservers,
-            "selection": [
-                { "sticky": {} },
-                { "attribute": { "name": "department", "rows": rows.collect::<Vec<_>>() } },
-            ],
+            "selection": self.selection.clone().unwrap_or_else(by_department),
             "mapping": { "localpart": self.localpart },
             "login": { "trusted_clients": self.trusted_clients },
             // Everybody is at one address, and Alice signs in all the time.

@@ -2,8 +2,14 @@
 
 use anyhow::Context as _;
 
-use super::{client_site::ClientSite, visitor::Visitor};
-use crate::{components::run, database::Kind, world::World};
+use serde_json::{Value, json};
+
+use super::{audit::audit, client_site::ClientSite, visitor::Visitor};
+use crate::{
+    components::{axe, run},
+    database::Kind,
+    world::World,
+};
 
 const OVER: &str = "This sign-in cannot be continued";
 
@@ -93,6 +99,9 @@ fn who_goes_back_from_the_client_to_the_question_is_told_that_it_was_answered() 
         alice.begin(&client.url()).await?;
         alice.sign_in_at_cas(world.components().cas.person("alice")).await?;
         alice.sees("Continue to this site?").await?;
+        // Before it is answered, it is simply asked again.
+        alice.window.reload().await?;
+        alice.sees("Continue to this site?").await?;
         alice.window.click("button").await?;
         let token = alice.lands_at(&client.url()).await?;
         alice.window.back().await?;
@@ -102,5 +111,43 @@ fn who_goes_back_from_the_client_to_the_question_is_told_that_it_was_answered() 
         assert_eq!(world.database.login_tokens().await?, ["issued"]);
         world.client.redeem(&token).await?.expect_ok()?;
         Ok(())
+    })
+}
+
+#[test]
+fn an_attempt_whose_cookie_is_put_back_is_used_all_the_same() -> anyhow::Result<()> {
+    run(async {
+        let (world, client, alice) = set(true).await?;
+        alice.begin(&client.url()).await?;
+        let form = alice.window.url().await?;
+        let portal = world.config.public_base_url();
+        let cookies = alice.window.devtools("Network.getCookies", json!({ "urls": [portal] })).await?;
+        let Some([cookie]) = cookies["cookies"].as_array().map(Vec::as_slice) else {
+            anyhow::bail!("an attempt has one cookie: {cookies}");
+        };
+        alice.sign_in_at_cas(world.components().cas.person("alice")).await?;
+        alice.lands_at(&client.url()).await?;
+        alice.window.devtools("Network.setCookie", again(cookie, portal.as_str())).await?;
+        // The single sign-on knows her by now, and gives another ticket for the same attempt.
+        alice.window.open(form.as_str()).await?;
+        alice.sees("This sign-in was used already").await?;
+        assert_eq!(world.database.login_tokens().await?, ["issued"]);
+        audit(&alice, &axe().await?, "already-used", "en").await?;
+        alice.window.click("a.act").await?;
+        alice.lands_at(&client.url()).await?;
+        Ok(())
+    })
+}
+
+/// A cookie as it was, to be set.
+fn again(cookie: &Value, portal: &str) -> Value {
+    json!({
+        "name": cookie["name"],
+        "value": cookie["value"],
+        "url": portal.replace("http:", "https:"),
+        "path": "/",
+        "secure": true,
+        "httpOnly": true,
+        "sameSite": "Lax",
     })
 }

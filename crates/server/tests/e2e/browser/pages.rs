@@ -26,7 +26,8 @@ use crate::{
 const LONG_SITE: &str = "https://a-client-with-a-very-long-name-indeed.communications.faculty-of-engineering.canadialand.example/";
 const APP: &str = "im.fluffychat://login";
 
-fn pages() -> Value {
+/// What the organisation says of itself.
+pub(super) fn pages() -> Value {
     json!({
         "organisation": "Canadialand University",
         "help_url": "https://help.ac.cdl/matrix",

@@ -36,16 +36,18 @@ impl Visitor {
         self.window.open(&self.login_url(Some("corp"), redirect_url)).await
     }
 
-    /// Types name and password into the CAS server's form.
+    /// Types name and password into the CAS server's form, and Enter.
     pub(super) async fn sign_in_at_cas(&self, person: &cas_server::Person) -> anyhow::Result<()> {
+        self.sees_cas_form().await?;
         self.window.fill("input[name=username]", person.username).await?;
         self.window.fill("input[name=password]", person.password).await?;
-        self.window.click("form [type=submit]").await
+        self.window.press_enter().await
     }
 
     /// Waits for the CAS server's form.
     pub(super) async fn sees_cas_form(&self) -> anyhow::Result<()> {
-        let form = "return document.querySelector('input[name=password]') !== null";
+        let form = "return document.readyState === 'complete' &&
+            document.querySelector('input[name=password]') !== null";
         eventually("the browser shows the CAS server's form", async || {
             Ok((self.window.run(form).await? == true).then_some(()))
         })
@@ -68,7 +70,13 @@ impl Visitor {
             let url = self.window.url().await?;
             Ok(url.as_str().starts_with(site).then_some(url))
         });
-        let url = url.await?;
+        let url = match url.await {
+            Ok(url) => url,
+            Err(error) => {
+                let seen = (self.window.title().await?, self.window.text("body").await?);
+                return Err(error.context(format!("the browser shows {seen:?}")));
+            }
+        };
         let token = url.query_pairs().find(|(name, _)| name == "loginToken");
         Ok(token.context("the client was given no login token")?.1.into_owned())
     }
