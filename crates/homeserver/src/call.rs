@@ -123,6 +123,22 @@ impl CallError {
     pub fn is_definite(&self) -> bool {
         !matches!(self, Self::Ambiguous(_))
     }
+
+    /// One word for a row or a label: the homeserver's errcode, or what kind of failure it was.
+    #[must_use]
+    pub fn code(&self) -> &str {
+        match self {
+            Self::NotConnected(_) => "not-connected",
+            Self::Ambiguous(_) => "no-answer",
+            Self::RateLimited { .. } => "M_LIMIT_EXCEEDED",
+            Self::ServerError { .. } => "server-error",
+            Self::Misbehaved(Misbehaviour::NoSuchEndpoint { .. }) => "M_UNRECOGNIZED",
+            Self::Misbehaved(_) => "misbehaved",
+            Self::NotAllowed(refusal) => &refusal.errcode,
+            Self::Looped => "loop",
+            Self::ForeignUser => "foreign-user",
+        }
+    }
 }
 
 impl From<SendError> for CallError {

@@ -78,20 +78,29 @@ impl Homeserver {
 
     /// The URL of a client-server endpoint; `segments` are escaped here.
     pub(crate) fn endpoint(&self, segments: &[&str]) -> Url {
+        self.under(["_matrix", "client", "v3"], segments)
+    }
+
+    /// The URL of an endpoint of Synapse's admin API.
+    pub(crate) fn admin_endpoint(&self, version: &str, segments: &[&str]) -> Url {
+        self.under(["_synapse", "admin", version], segments)
+    }
+
+    fn under(&self, root: [&str; 3], segments: &[&str]) -> Url {
         let mut url = self.upstream_url.clone();
-        url.path_segments_mut()
-            .expect("an http URL has a path")
-            .pop_if_empty()
-            .extend(["_matrix", "client", "v3"])
-            .extend(segments);
+        url.path_segments_mut().expect("an http URL has a path").pop_if_empty().extend(root).extend(segments);
         url
     }
 
     /// The same, acting for `user`: without `user_id` the service acts on itself and is told 200, and a homeserver
     /// that finds two takes the first, so there is exactly one and nobody else can add to it.
     pub(crate) fn endpoint_as(&self, user: &UserId, segments: &[&str]) -> Url {
-        let mut url = self.endpoint(segments);
-        url.query_pairs_mut().append_pair("user_id", user.as_str());
-        url
+        acting_for(user, self.endpoint(segments))
     }
+}
+
+/// `url`, acting for `user`. The URL has no query yet.
+pub(crate) fn acting_for(user: &UserId, mut url: Url) -> Url {
+    url.query_pairs_mut().append_pair("user_id", user.as_str());
+    url
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ruma_common::{OwnedUserId, UserId, owned_device_id};
+use ruma_common::{OwnedUserId, UserId, owned_device_id, room_alias_id};
 use url::Url;
 use usher_homeserver::{Handoff, HandoffError, Homeserver, LogIn, RegisterError, Session};
 use usher_http::Outgoing;
@@ -27,6 +27,8 @@ impl Lab {
     pub(crate) async fn with_alice() -> Self {
         let lab = Self::start().await;
         lab.scripted.add_user(alice().as_str());
+        lab.scripted.add_room("#welcome:eng.example");
+        lab.scripted.set_admin("@usher:eng.example", true);
         lab
     }
 
@@ -42,12 +44,23 @@ pub(crate) enum Operation {
     Register,
     ListDevices,
     SetDisplayName,
+    Join,
+    IsAdministrator,
+    AddEmail,
     LogIn,
 }
 
 impl Operation {
-    pub(crate) const ALL: [Self; 5] =
-        [Self::Probe, Self::Register, Self::ListDevices, Self::SetDisplayName, Self::LogIn];
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Probe,
+        Self::Register,
+        Self::ListDevices,
+        Self::SetDisplayName,
+        Self::Join,
+        Self::IsAdministrator,
+        Self::AddEmail,
+        Self::LogIn,
+    ];
 
     pub(crate) fn endpoint(self) -> Endpoint {
         match self {
@@ -55,6 +68,9 @@ impl Operation {
             Self::Register => Endpoint::Register,
             Self::ListDevices => Endpoint::Devices,
             Self::SetDisplayName => Endpoint::DisplayName,
+            Self::Join => Endpoint::Join,
+            Self::IsAdministrator => Endpoint::AdminFlag,
+            Self::AddEmail => Endpoint::AdminUser,
             Self::LogIn => Endpoint::Login,
         }
     }
@@ -69,6 +85,9 @@ impl Operation {
             },
             Self::ListDevices => Ok(homeserver.list_devices_of(user).await.map(drop)?),
             Self::SetDisplayName => Ok(homeserver.set_display_name(user, "Alice").await?),
+            Self::Join => Ok(homeserver.join(user, room_alias_id!("#welcome:eng.example").into()).await?),
+            Self::IsAdministrator => Ok(homeserver.is_administrator(user).await.map(drop)?),
+            Self::AddEmail => Ok(homeserver.add_email(user, "alice@eng.example").await.map(drop)?),
             Self::LogIn => log_in(homeserver, user).await.map(drop),
         }
     }

@@ -4,6 +4,7 @@ mod accounts;
 mod answers;
 mod lab;
 mod login;
+mod newcomers;
 mod requests;
 mod scripted;
 mod secrets;

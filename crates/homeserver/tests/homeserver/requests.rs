@@ -35,6 +35,13 @@ async fn each_call_is_exactly_this() {
             as_alice,
             json!({ "displayname": "Alice" }),
         ),
+        (Operation::Join, "POST /join/%23welcome:eng.example", as_alice, json!({})),
+        (
+            Operation::IsAdministrator,
+            "GET /_synapse/admin/v1/users/@alice:eng.example/admin",
+            as_alice,
+            Value::Null,
+        ),
         (Operation::LogIn, "POST /login", "", login),
     ];
     for (operation, line, query, expected) in rows {
@@ -71,6 +78,8 @@ async fn upstream_url_may_have_a_path_and_a_slash_at_its_end() {
     ] {
         let scripted = ScriptedHomeserver::start_under("eng.example", prefix).await.expect("a free port");
         scripted.add_user("@alice:eng.example");
+        scripted.add_room("#welcome:eng.example");
+        scripted.set_admin("@usher:eng.example", true);
         let url = Url::parse(&format!("http://{}{given}", scripted.url().authority())).expect("a URL");
         let homeserver = client(&scripted, url);
         for operation in Operation::ALL {

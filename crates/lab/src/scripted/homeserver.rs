@@ -3,8 +3,9 @@
 //!
 //! It has people with devices and access tokens, one application service (whose own user is `@usher`), a record of
 //! every call, a [`Fault`] and a [`Hold`] for each endpoint, and it can go away and come back on the same port. It
-//! does not limit rates, has no passwords and no rooms.
+//! does not limit rates, has no passwords, and its rooms can be joined and nothing else.
 
+mod admin;
 mod endpoint;
 mod fault;
 mod hold;
@@ -149,6 +150,27 @@ impl ScriptedHomeserver {
     /// Puts a name outside the application service's namespace.
     pub fn exclude(&self, user: &str) {
         lock(&self.site.people).exclude(user);
+    }
+
+    /// Makes somebody an administrator, or the service's own user (`@usher`), making the account if need be.
+    pub fn set_admin(&self, user: &str, is_admin: bool) {
+        lock(&self.site.people).add(user).is_admin = is_admin;
+    }
+
+    /// Changes somebody's display name, as they may themselves; makes the account if need be.
+    pub fn set_display_name(&self, user: &str, name: &str) {
+        lock(&self.site.people).add(user).display_name = Some(name.to_owned());
+    }
+
+    /// Gives somebody e-mail addresses in place of those they had, making the account if need be.
+    pub fn set_emails(&self, user: &str, emails: &[&str]) {
+        let emails = emails.iter().map(|email| (*email).to_owned()).collect();
+        lock(&self.site.people).set_emails(user, emails);
+    }
+
+    /// Makes a room that everybody may join, by its alias.
+    pub fn add_room(&self, alias: &str) {
+        lock(&self.site.people).add_room(alias);
     }
 
     /// Everything it knows about a user.

@@ -4,7 +4,7 @@ use hyper::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Account, Site};
+use super::{Account, Site, admin};
 use crate::scripted::{Reply, Request};
 
 /// An endpoint that can be watched, spoiled and held.
@@ -20,6 +20,14 @@ pub enum Endpoint {
     DisplayName,
     /// `POST /login`
     Login,
+    /// `POST /join/{roomIdOrAlias}`
+    Join,
+    /// `GET /_synapse/admin/v1/users/{userId}/admin`
+    AdminFlag,
+    /// `GET` and `PUT /_synapse/admin/v2/users/{userId}`
+    AdminUser,
+    /// `GET /_synapse/admin/v1/threepid/email/users/{address}`
+    AdminEmail,
 }
 
 /// An endpoint and what its path names.
@@ -30,11 +38,15 @@ pub(super) enum Route {
     Devices,
     DisplayName { user: String },
     Login,
+    Join { room: String },
+    AdminFlag { user: String },
+    AdminUser { user: String },
+    AdminEmail { address: String },
 }
 
 /// Who asks: the application service's own user or the one it names, or the owner of an access token.
-struct Requester {
-    user: String,
+pub(super) struct Requester {
+    pub(super) user: String,
     device: Option<String>,
 }
 
@@ -68,7 +80,11 @@ struct DisplayNameBody {
 
 impl Route {
     pub(super) fn of(prefix: &str, request: &Request) -> Option<Self> {
-        let path = request.path.strip_prefix(prefix)?.strip_prefix("/_matrix/client/")?;
+        let path = request.path.strip_prefix(prefix)?;
+        if let Some(path) = path.strip_prefix("/_synapse/admin/") {
+            return Self::of_admin(request, path);
+        }
+        let path = path.strip_prefix("/_matrix/client/")?;
         let path = path.strip_prefix("v3/").or_else(|| path.strip_prefix("r0/"))?;
         let segments: Vec<_> = path.split('/').collect();
         match (&request.method, segments.as_slice()) {
@@ -79,6 +95,23 @@ impl Route {
                 Some(Self::DisplayName { user: percent_decode(user)? })
             }
             (&Method::POST, ["login"]) => Some(Self::Login),
+            (&Method::POST, ["join", room]) => Some(Self::Join { room: percent_decode(room)? }),
+            _ => None,
+        }
+    }
+
+    fn of_admin(request: &Request, path: &str) -> Option<Self> {
+        let segments: Vec<_> = path.split('/').collect();
+        match (&request.method, segments.as_slice()) {
+            (&Method::GET, ["v1", "users", user, "admin"]) => {
+                Some(Self::AdminFlag { user: percent_decode(user)? })
+            }
+            (&Method::GET | &Method::PUT, ["v2", "users", user]) => {
+                Some(Self::AdminUser { user: percent_decode(user)? })
+            }
+            (&Method::GET, ["v1", "threepid", "email", "users", address]) => {
+                Some(Self::AdminEmail { address: percent_decode(address)? })
+            }
             _ => None,
         }
     }
@@ -90,6 +123,10 @@ impl Route {
             Self::Devices => Endpoint::Devices,
             Self::DisplayName { .. } => Endpoint::DisplayName,
             Self::Login => Endpoint::Login,
+            Self::Join { .. } => Endpoint::Join,
+            Self::AdminFlag { .. } => Endpoint::AdminFlag,
+            Self::AdminUser { .. } => Endpoint::AdminUser,
+            Self::AdminEmail { .. } => Endpoint::AdminEmail,
         }
     }
 
@@ -100,6 +137,10 @@ impl Route {
             Self::Devices => devices(site, request),
             Self::DisplayName { user } => set_display_name(site, request, user),
             Self::Login => log_in(site, request),
+            Self::Join { room } => join(site, request, room),
+            Self::AdminFlag { user } => admin::flag(site, request, user),
+            Self::AdminUser { user } => admin::user(site, request, user),
+            Self::AdminEmail { address } => admin::owner_of_email(site, request, address),
         }
         .unwrap_or_else(|refusal| refusal)
     }
@@ -170,6 +211,17 @@ fn set_display_name(site: &Site, request: &Request, user: &str) -> Result<Reply,
     Ok(Reply::json(200, &json!({})))
 }
 
+fn join(site: &Site, request: &Request, room: &str) -> Result<Reply, Reply> {
+    let user = requester(site, request)?.user;
+    let mut people = site.people();
+    if !people.has_room(room) {
+        return Err(error(404, "M_NOT_FOUND", &format!("Room alias {room} not found")));
+    }
+    people.add(&user).rooms.insert(room.to_owned());
+    let room_id = format!("!{}:{}", room.len(), site.server_name);
+    Ok(Reply::json(200, &json!({ "room_id": room_id })))
+}
+
 fn log_in(site: &Site, request: &Request) -> Result<Reply, Reply> {
     let body: LoginBody = parse(request)?;
     if body.r#type != "m.login.application_service" {
@@ -213,7 +265,7 @@ fn log_in(site: &Site, request: &Request) -> Result<Reply, Reply> {
 }
 
 /// Like Synapse: the first `user_id` counts, and without one the service is itself.
-fn requester(site: &Site, request: &Request) -> Result<Requester, Reply> {
+pub(super) fn requester(site: &Site, request: &Request) -> Result<Requester, Reply> {
     let token = bearer(request).ok_or_else(|| error(401, "M_MISSING_TOKEN", "Missing access token"))?;
     let people = site.people();
     if token != site.as_token {
@@ -252,7 +304,7 @@ fn bearer(request: &Request) -> Option<&str> {
     request.headers.get("authorization")?.to_str().ok()?.strip_prefix("Bearer ")
 }
 
-fn parse<'a, T: Deserialize<'a>>(request: &'a Request) -> Result<T, Reply> {
+pub(super) fn parse<'a, T: Deserialize<'a>>(request: &'a Request) -> Result<T, Reply> {
     serde_json::from_slice(&request.body).map_err(|problem| {
         if problem.is_data() {
             error(400, "M_BAD_JSON", "The body has another shape")

@@ -1,6 +1,6 @@
 //! Who is on the homeserver.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// What a homeserver lets an account do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,6 +23,12 @@ pub struct Person {
     pub display_name: Option<String>,
     /// By device id.
     pub devices: BTreeMap<String, Device>,
+    /// Whether they are an administrator of the homeserver.
+    pub is_admin: bool,
+    /// The rooms they have joined, as the homeserver was asked for them.
+    pub rooms: BTreeSet<String>,
+    /// Their e-mail addresses.
+    pub emails: Vec<String>,
 }
 
 /// One device.
@@ -41,6 +47,7 @@ pub(super) struct People {
     /// Access token to user and device.
     sessions: HashMap<String, (String, String)>,
     excluded: HashSet<String>,
+    rooms: HashSet<String>,
     /// Sessions ever opened: makes access tokens and device ids unique.
     opened: u64,
 }
@@ -61,6 +68,29 @@ impl People {
 
     pub(super) fn is_excluded(&self, user: &str) -> bool {
         self.excluded.contains(user)
+    }
+
+    /// Makes a room that everybody may join.
+    pub(super) fn add_room(&mut self, room: &str) {
+        self.rooms.insert(room.to_owned());
+    }
+
+    pub(super) fn has_room(&self, room: &str) -> bool {
+        self.rooms.contains(room)
+    }
+
+    /// Whose an e-mail address is.
+    pub(super) fn owner_of(&self, email: &str) -> Option<&str> {
+        let has_it = |person: &Person| person.emails.iter().any(|own| own == email);
+        self.by_id.iter().find(|(_, person)| has_it(person)).map(|(user, _)| user.as_str())
+    }
+
+    /// Gives `user` exactly these addresses, taking them away from whoever has them, as Synapse does.
+    pub(super) fn set_emails(&mut self, user: &str, emails: Vec<String>) {
+        for person in self.by_id.values_mut() {
+            person.emails.retain(|own| !emails.contains(own));
+        }
+        self.add(user).emails = emails;
     }
 
     pub(super) fn find(&self, user: &str) -> Option<&Person> {
