@@ -1,7 +1,5 @@
 //! Accounts: MXIDs that Usher made, adopted or was told of, and how far their establishment has come.
 
-use std::fmt;
-
 use ruma_common::{OwnedUserId, UserId};
 use usher_core::Timestamp;
 
@@ -9,6 +7,7 @@ use crate::{
     Db, StoreError,
     db::{execute, fetch},
     person::parsed,
+    words::words,
 };
 
 /// How far an account has come. Each step is committed before the next call to the homeserver.
@@ -50,30 +49,6 @@ pub struct Account {
     pub updated_at: Timestamp,
 }
 
-macro_rules! words {
-    ($name:ident { $($variant:ident = $word:literal),* $(,)? }) => {
-        impl $name {
-            pub(crate) fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $word,)* }
-            }
-        }
-
-        impl TryFrom<&str> for $name {
-            type Error = ();
-
-            fn try_from(word: &str) -> Result<Self, ()> {
-                match word { $($word => Ok(Self::$variant),)* _ => Err(()) }
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(self.as_str())
-            }
-        }
-    };
-}
-
 words!(AccountState {
     Reserved = "reserved",
     Registering = "registering",
@@ -94,6 +69,27 @@ pub async fn insert_reserved(
         db,
         "INSERT INTO accounts (mxid, server_name, state, origin, created_at, updated_at)
          VALUES ($1, $2, 'reserved', $3, $4, $4)
+         ON CONFLICT DO NOTHING",
+        mxid.as_str(),
+        mxid.server_name().as_str(),
+        origin.as_str(),
+        now.as_millis(),
+    )?;
+    Ok(inserted == 1)
+}
+
+/// Notes an account that is there already. `false`: its name has a row, be it a tombstone.
+#[tracing::instrument(level = "debug", skip_all)]
+pub async fn insert_active(
+    db: impl Into<Db<'_>>,
+    mxid: &UserId,
+    origin: Origin,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let inserted = execute!(
+        db,
+        "INSERT INTO accounts (mxid, server_name, state, origin, created_at, updated_at)
+         VALUES ($1, $2, 'active', $3, $4, $4)
          ON CONFLICT DO NOTHING",
         mxid.as_str(),
         mxid.server_name().as_str(),

@@ -89,6 +89,11 @@ impl SpentKey {
     }
 }
 
+/// The hash of something that an account was given, to see whether it has changed.
+pub(crate) fn value_hash(value: &str) -> String {
+    sha256([value])
+}
+
 /// The parts before the last contain no NUL (their types refuse control characters), so the NUL between parts
 /// keeps two different lists apart.
 fn sha256<const N: usize>(parts: [&str; N]) -> String {

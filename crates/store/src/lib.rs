@@ -12,6 +12,7 @@ pub mod choices;
 mod db;
 mod error;
 mod hash;
+pub mod issuers;
 pub mod links;
 pub mod login_tokens;
 mod migrations;
@@ -20,12 +21,14 @@ pub mod pending;
 pub mod people;
 mod person;
 mod pools;
+pub mod provisioning;
 pub mod sessions;
 pub mod spent;
 #[cfg(feature = "count-statements")]
 mod sqlite_trace;
 mod store;
 pub mod turns;
+mod words;
 
 pub use accounts::{AccountState, Origin};
 pub use db::{Db, Tx};

@@ -1,6 +1,6 @@
 //! Sessions: what Usher opened on homeservers, for a logout at the provider to end.
 
-use ruma_common::{DeviceId, UserId};
+use ruma_common::{DeviceId, OwnedDeviceId, UserId};
 use usher_core::Timestamp;
 
 use crate::{
@@ -71,4 +71,23 @@ pub async fn find_opened_at(
         person.subject.as_str(),
     )?;
     Ok(rows.first().map(|&(opened_at,)| Timestamp::from_millis(opened_at)))
+}
+
+/// The sessions of an account that Usher opened and has not ended: device and time, the latest first, at most `limit`.
+#[tracing::instrument(level = "debug", skip_all)]
+pub async fn list_open(
+    db: impl Into<Db<'_>>,
+    mxid: &UserId,
+    limit: u32,
+) -> Result<Vec<(OwnedDeviceId, Timestamp)>, StoreError> {
+    let rows = fetch!(
+        db,
+        reader,
+        (String, i64),
+        "SELECT device_id, opened_at FROM sessions WHERE mxid = $1 AND ended_at IS NULL
+         ORDER BY opened_at DESC, device_id LIMIT $2",
+        mxid.as_str(),
+        i64::from(limit),
+    )?;
+    Ok(rows.into_iter().map(|(device, at)| (device.into(), Timestamp::from_millis(at))).collect())
 }

@@ -179,7 +179,7 @@ pub(crate) fn attempt() -> AttemptHash {
 
 /// Different bytes each time, the same in every run.
 #[derive(Debug)]
-struct Counting;
+pub(crate) struct Counting;
 
 impl Entropy for Counting {
     fn fill(&self, bytes: &mut [u8]) {

@@ -26,12 +26,14 @@ macro_rules! on_both {
 mod accounts;
 mod concurrency;
 mod harness;
+mod links;
 mod login_tokens;
 mod migrations;
 mod opening;
 mod outage;
 mod pending;
 mod people;
+mod provisioning;
 mod sessions;
 mod sweeps;
 mod transactions;
