@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use url::Url;
 use usher_core::{
-    Callback, Challenge, Ctx, Demand, Descriptor, Evidence, Freshness, Handle, Identity, Outcome, Proof,
-    ProviderError, SsoProvider, Subject,
+    Callback, Challenge, Ctx, Demand, Descriptor, Evidence, Freshness, Handle, Identity, Issuer, Outcome,
+    Proof, ProviderError, SsoProvider, Subject,
     provider::{BrowserStep, Endpoint, Method, ProviderState, ReturnTrip, UpstreamSession},
 };
 
@@ -133,6 +133,10 @@ impl CasProvider {
 impl SsoProvider for CasProvider {
     fn descriptor(&self) -> &Descriptor {
         &self.descriptor
+    }
+
+    fn issuer(&self) -> Option<&Issuer> {
+        Some(&self.settings.issuer)
     }
 
     fn endpoint(&self, method: Method, tail: &str) -> Option<Endpoint> {

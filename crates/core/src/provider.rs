@@ -62,6 +62,12 @@ pub trait SsoProvider: fmt::Debug + Send + Sync {
     /// What clients and people are shown.
     fn descriptor(&self) -> &Descriptor;
 
+    /// The one issuer it ever names, if it has only one and knows it without asking: then nobody can be linked by
+    /// another, and an operator need not spell it.
+    fn issuer(&self) -> Option<&Issuer> {
+        None
+    }
+
     /// What a request to `tail` (the path after `/_usher/{kind}/{id}/`, decoded once, no leading slash) is
     /// about; `None` if this provider has no such endpoint for that method.
     fn endpoint(&self, method: Method, tail: &str) -> Option<Endpoint>;
