@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, future::Future, sync::Arc, time::Duration};
 
 use ruma_common::ServerName;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 use tracing::Instrument as _;
 use url::Url;
 use usher_core::{Entropy, ProviderId, Requirement, SsoProvider, mapping::Reserved, select::Chain};
@@ -90,6 +90,8 @@ pub struct ServedHomeserver {
     pub client: Homeserver,
     /// Names nobody gets there: the list of the config and the application service's own user.
     pub reserved: Reserved,
+    /// Told when somebody there is to be given something: see `provision`.
+    pub newcomers: Arc<Notify>,
 }
 
 /// The configured homeservers.
@@ -250,7 +252,12 @@ impl Homeservers {
                             error.to_string(),
                         );
                     }
-                    homeservers.insert(ServedHomeserver { config: configured.clone(), client, reserved });
+                    homeservers.insert(ServedHomeserver {
+                        config: configured.clone(),
+                        client,
+                        reserved,
+                        newcomers: Arc::default(),
+                    });
                 }
                 Err(error) => {
                     let key = match error {

@@ -4,6 +4,7 @@
 //! Nothing here knows HTTP: routes extract and render.
 
 mod admission;
+mod adopt;
 mod ask;
 mod begin;
 mod choose;
@@ -18,6 +19,7 @@ mod land;
 mod sealed;
 mod select;
 
+pub use adopt::AdoptError;
 pub use begin::{BeginError, Begun, begin};
 pub use choose::choose;
 pub use client_redirect::{ClientRedirect, ClientRedirectError};

@@ -3,6 +3,7 @@
 //! Read leniently into sections, then validated once into [`Config`], a value that cannot be wrong. All
 //! problems are reported together, each with its key path and what would be right.
 
+mod accounts;
 mod attributes;
 mod database;
 mod document;
@@ -34,10 +35,11 @@ use serde_json::Value;
 use url::Url;
 use usher_core::mapping::Reserved;
 
+pub use accounts::{AdoptRule, NewAccountConfig, ProfileConfig};
 pub use attributes::UsedAttributes;
 pub use database::DatabaseConfig;
 pub use document::{LoadError, load};
-pub use homeservers::{ApplicationServiceConfig, HandoffConfig, HomeserverConfig, NewAccountConfig};
+pub use homeservers::{ApplicationServiceConfig, HandoffConfig, HomeserverConfig};
 pub use keys::{KeyConfig, KeySecret};
 pub use limits::{LimitsConfig, Quota};
 pub use listen::first_listen;
@@ -214,10 +216,10 @@ impl RawConfig {
         let database = self.database.validate(directory, problems);
         let keys = keys::validate(self.keys, directory, problems);
         let providers = providers::validate(self.providers, directory, backends, problems);
-        let homeservers =
-            homeservers::validate(self.homeservers, directory, public_base_url.as_ref(), problems);
-        let known: Vec<_> = homeservers.iter().map(|homeserver| homeserver.server_name.clone()).collect();
         let ids: Vec<_> = providers.iter().map(|provider| provider.descriptor.id.clone()).collect();
+        let portal = public_base_url.as_ref();
+        let homeservers = homeservers::validate(self.homeservers, directory, portal, &ids, problems);
+        let known: Vec<_> = homeservers.iter().map(|homeserver| homeserver.server_name.clone()).collect();
         let selection = selection::validate(self.selection, &known, &ids, directory, problems);
         let mapping = self.mapping.validate(problems);
         let login = self.login.validate(problems);

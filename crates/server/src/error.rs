@@ -13,7 +13,7 @@ use usher_homeserver::{CallError, HandoffError, RegisterError};
 use usher_store::StoreError;
 
 use crate::{
-    attempt::{BeginError, ClientRedirectError, ConfirmError, EstablishError, FinishError},
+    attempt::{AdoptError, BeginError, ClientRedirectError, ConfirmError, EstablishError, FinishError},
     http::{MatrixError, PageProblem},
     limits::Limited,
     login::RedeemError,
@@ -194,6 +194,13 @@ fn provider(cause: &ProviderError, error: &dyn Error) -> PageProblem {
 fn establish(cause: &EstablishError, homeserver: &ServerName, error: &FinishError) -> PageProblem {
     let (loudness, problem) = match cause {
         EstablishError::Store(cause) => return store(cause, error),
+        EstablishError::Closed => {
+            (Loudness::Warn, PageProblem::new(StatusCode::FORBIDDEN, "closed").about(homeserver.as_str()))
+        }
+        EstablishError::Adopt(cause) => (
+            adoption(cause),
+            PageProblem::new(StatusCode::FORBIDDEN, "not-adopted").about(homeserver.as_str()),
+        ),
         EstablishError::Mapping(_) => (Loudness::Error, PageProblem::new(StatusCode::FORBIDDEN, "mapping")),
         EstablishError::NamesTaken(_) => {
             (Loudness::Error, PageProblem::new(StatusCode::CONFLICT, "names-taken"))
@@ -218,6 +225,17 @@ fn establish(cause: &EstablishError, homeserver: &ServerName, error: &FinishErro
     };
     log(loudness, error);
     problem
+}
+
+/// All of them are for an operator to mend, but not all are a mistake of theirs.
+fn adoption(cause: &AdoptError) -> Loudness {
+    match cause {
+        AdoptError::SeveralValues
+        | AdoptError::Localpart(_)
+        | AdoptError::Known(_)
+        | AdoptError::Unproven { .. } => Loudness::Error,
+        AdoptError::Reserved(_) | AdoptError::Administrator(_) => Loudness::Warn,
+    }
 }
 
 fn call(cause: &CallError) -> PageProblem {

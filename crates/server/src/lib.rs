@@ -15,6 +15,7 @@ pub mod limits;
 pub mod login;
 mod paced;
 pub mod pages;
+mod provision;
 pub mod registry;
 mod routes;
 mod select;

@@ -1,4 +1,4 @@
-//! Runs the portal: listeners, actix's workers, the sweep of expired rows, and a graceful end.
+//! Runs the portal: listeners, actix's workers, what is done in the background, and a graceful end.
 
 use std::{
     net::{SocketAddr, TcpListener},
@@ -21,7 +21,7 @@ use crate::{
     app::App,
     http::outer,
     paced::{Paced, Patience},
-    routes, sweep,
+    provision, routes, sweep,
 };
 
 /// How long requests under way may take to end after SIGTERM: a handoff's deadline and its transaction.
@@ -49,6 +49,7 @@ pub fn bind(addresses: &[SocketAddr]) -> anyhow::Result<Vec<TcpListener>> {
 /// The server, not yet polled. SIGTERM and Ctrl-C end it: no new connections, requests under way are finished.
 pub fn serve(app: Arc<App>, listeners: Vec<TcpListener>) -> anyhow::Result<Server> {
     sweep::start(&app);
+    provision::start(&app);
     let data = web::Data::from(app);
     let mut server = ServerBuilder::default().shutdown_timeout(SHUTDOWN_SECONDS);
     for listener in listeners {

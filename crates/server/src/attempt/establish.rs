@@ -17,7 +17,10 @@ use usher_store::{
 use crate::{
     app::{App, ServedHomeserver},
     error::chain,
+    provision::{self, Gifts},
 };
+
+use super::adopt::{AdoptError, Adoption, adopt};
 
 /// Each turn either finishes, fails, or has moved the account one state on or one name further; others may
 /// be doing the same for this person at the same time, and undo a turn of ours.
@@ -38,6 +41,12 @@ pub enum EstablishError {
     /// The link was removed by an operator, who left the account as a tombstone.
     #[error("the account {0} was removed")]
     Removed(OwnedUserId),
+    /// The person has no account, and none is to be made.
+    #[error("new accounts are closed")]
+    Closed,
+    /// The account that an attribute names is not for this person to come into.
+    #[error("the existing account was not adopted")]
+    Adopt(#[from] AdoptError),
     /// The homeserver of the selection is not served.
     #[error("the homeserver is not served")]
     NotServed,
@@ -65,26 +74,12 @@ pub(super) async fn establish(
 ) -> Result<OwnedUserId, EstablishError> {
     let homeserver = app.homeservers.get(server_name).ok_or(EstablishError::NotServed)?;
     let link = person.links.iter().find(|link| link.server_name == *server_name);
-    if let Some(link) = link
-        && link.state == AccountState::Active
-    {
-        return Ok(link.mxid.clone());
-    }
-    Establishing::new(app, identity, homeserver)?.run(person.clone()).await
-}
-
-/// What a new account is called, if the config says so and it can be said of this person. A missing attribute costs
-/// them their display name, not their account: they can set one themselves.
-fn display_name(identity: &Identity, homeserver: &ServedHomeserver) -> Option<String> {
-    let template = homeserver.config.new_account.display_name.as_ref()?;
-    match template.render(identity, &homeserver.config.server_name) {
-        Ok(name) => Some(name),
-        Err(error) => {
-            let key = format!("{}.new_account.display_name", homeserver.config.path);
-            tracing::warn!(key, %error, "a new account goes without a display name");
-            None
-        }
-    }
+    let user = match link {
+        Some(link) if link.state == AccountState::Active => link.mxid.clone(),
+        _ => Establishing::new(app, identity, homeserver).run(person.clone()).await?,
+    };
+    provision::keep_up_to_date(app, identity, homeserver, &user).await;
+    Ok(user)
 }
 
 /// Whether a registration certainly made nothing. A 5xx may be a proxy's, in front of a homeserver that acted.
@@ -106,8 +101,6 @@ struct Establishing<'a> {
     app: &'a App,
     identity: &'a Identity,
     homeserver: &'a ServedHomeserver,
-    names: Vec<OwnedUserId>,
-    display_name: Option<String>,
     /// Names that turned out to be somebody else's.
     taken: BTreeSet<OwnedUserId>,
     /// The name that this visit has seen to be free.
@@ -115,23 +108,25 @@ struct Establishing<'a> {
 }
 
 impl<'a> Establishing<'a> {
-    fn new(
-        app: &'a App,
-        identity: &'a Identity,
-        homeserver: &'a ServedHomeserver,
-    ) -> Result<Self, EstablishError> {
-        let server_name = &homeserver.config.server_name;
-        let names = app.config.mapping.mapping.names(identity, server_name, &homeserver.reserved)?;
-        let display_name = display_name(identity, homeserver);
-        Ok(Self { app, identity, homeserver, names, display_name, taken: BTreeSet::new(), probed: None })
+    fn new(app: &'a App, identity: &'a Identity, homeserver: &'a ServedHomeserver) -> Self {
+        Self { app, identity, homeserver, taken: BTreeSet::new(), probed: None }
     }
 
     async fn run(mut self, mut person: Person) -> Result<OwnedUserId, EstablishError> {
+        let mut is_newcomer = false;
         for _ in 0..MAX_TURNS {
             let server_name = &self.homeserver.config.server_name;
             let link = person.links.iter().find(|link| link.server_name == *server_name);
             match link.map(|link| (link.mxid.clone(), link.state)) {
-                None => self.reserve().await?,
+                None if is_newcomer => self.reserve().await?,
+                None => match adopt(self.app, self.identity, self.homeserver).await? {
+                    Adoption::NothingThere => {
+                        self.check_open()?;
+                        is_newcomer = true;
+                        self.reserve().await?;
+                    }
+                    Adoption::LookAgain => {}
+                },
                 Some((user, AccountState::Reserved)) => self.probe(&user).await?,
                 Some((user, AccountState::Registering)) => self.register(&user).await?,
                 Some((user, AccountState::Active)) => return Ok(user),
@@ -142,6 +137,14 @@ impl<'a> Establishing<'a> {
         Err(EstablishError::Contended)
     }
 
+    /// Whether somebody new may be made an account: by their provider, and there.
+    fn check_open(&self) -> Result<(), EstablishError> {
+        let provider = self.app.providers.get(&self.identity.provider);
+        let is_open = provider.is_some_and(|provider| provider.allows_new_accounts)
+            && self.homeserver.config.allows_new_accounts;
+        if is_open { Ok(()) } else { Err(EstablishError::Closed) }
+    }
+
     fn key(&self) -> PersonKey<'a> {
         PersonKey::from(self.identity)
     }
@@ -149,7 +152,9 @@ impl<'a> Establishing<'a> {
     /// Takes the best name that nobody has here, and links the person to it.
     async fn reserve(&mut self) -> Result<(), EstablishError> {
         let server_name = &self.homeserver.config.server_name;
-        for user in self.names.iter().filter(|user| !self.taken.contains(*user)) {
+        let mapping = &self.app.config.mapping.mapping;
+        let names = mapping.names(self.identity, server_name, &self.homeserver.reserved)?;
+        for user in names.iter().filter(|user| !self.taken.contains(*user)) {
             let now = self.app.clock.now();
             let mut tx = self.app.store.begin().await?;
             if !accounts::insert_reserved(&mut tx, user, Origin::Created, now).await? {
@@ -163,7 +168,7 @@ impl<'a> Establishing<'a> {
             }
             return Ok(());
         }
-        Err(EstablishError::NamesTaken(self.names.len()))
+        Err(EstablishError::NamesTaken(names.len()))
     }
 
     /// Asks the homeserver whether the reserved name is free there.
@@ -197,21 +202,51 @@ impl<'a> Establishing<'a> {
                 return Err(error.into());
             }
         };
-        if let Some(name) = &self.display_name
-            && let Err(error) = self.homeserver.client.set_display_name(user, name).await
-        {
-            // Never at the cost of the account: a homeserver may let nobody change names, and they can do it themselves.
-            tracing::warn!(user.mxid = %user, cause = chain(&error), "a new account goes without a display name");
-        }
-        let mut is_active = self.advance(user, AccountState::Registering, AccountState::Active).await?;
-        if is_created && !is_active {
-            // Another visit's failure has taken the account a step back meanwhile; this one knows that it made it.
-            is_active = self.advance(user, AccountState::Reserved, AccountState::Active).await?;
-        }
-        if is_active {
+        let gifts = Gifts::of(self.identity, self.homeserver);
+        let is_named = self.set_display_name(user, &gifts).await;
+        if self.activate(user, is_created, &gifts, is_named).await? {
             tracing::info!(user.mxid = %user, "account created");
         }
         Ok(())
+    }
+
+    /// Whether nothing is left to be done about the display name. A failure costs nobody their account: it is tried
+    /// again in the background.
+    async fn set_display_name(&self, user: &UserId, gifts: &Gifts) -> bool {
+        let Some(name) = &gifts.display_name else { return true };
+        match self.homeserver.client.set_display_name(user, name).await {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::warn!(user.mxid = %user, cause = chain(&error), "a new account has to wait for its display name");
+                false
+            }
+        }
+    }
+
+    /// The account is there: notes it, and in the same transaction what it is still to be given.
+    async fn activate(
+        &self,
+        user: &UserId,
+        is_created: bool,
+        gifts: &Gifts,
+        is_named: bool,
+    ) -> Result<bool, StoreError> {
+        use AccountState::{Active, Registering, Reserved};
+        let now = self.app.clock.now();
+        let mut tx = self.app.store.begin().await?;
+        let mut is_active = accounts::advance(&mut tx, user, Registering, Active, now).await?;
+        if is_created && !is_active {
+            // Another visit's failure has taken the account a step back meanwhile; this one knows that it made it.
+            is_active = accounts::advance(&mut tx, user, Reserved, Active, now).await?;
+        }
+        if is_active {
+            let has_left = gifts.leave(&mut tx, user, is_named, now).await?;
+            tx.commit().await?;
+            if has_left {
+                self.homeserver.newcomers.notify_one();
+            }
+        }
+        Ok(is_active)
     }
 
     /// Whether a name in use is an earlier try of ours that was cut off before it was noted: soon after a free probe,

@@ -65,6 +65,7 @@ impl Config {
         for homeserver in &self.homeservers {
             let HomeserverConfig {
                 require,
+                adopt,
                 new_account,
                 path: _,
                 server_name: _,
@@ -74,13 +75,15 @@ impl Config {
                 hosts: _,
                 well_known: _,
                 handoff: _,
+                profile: _,
                 allows_new_accounts: _,
                 ca_pem: _,
                 timeout: _,
             } = homeserver;
             used.add(require.iter().map(|requirement| requirement.attribute.as_str()));
-            let NewAccountConfig { display_name } = new_account;
-            if let Some(template) = display_name {
+            used.add(adopt.iter().map(|rule| rule.attribute.as_str()));
+            let NewAccountConfig { display_name, email, join: _ } = new_account;
+            for template in [display_name, email].into_iter().flatten() {
                 used.add_template(template);
             }
         }

@@ -12,7 +12,8 @@ use super::Problems;
 
 const PREFIX: &str = "USHER__";
 /// Lists of texts, which a variable may give with commas between.
-const LISTS: [&str; 5] = ["listen", "hosts", "trusted_clients", "trusted_proxies", "reserved"];
+const LISTS: [&str; 7] =
+    ["listen", "hosts", "trusted_clients", "trusted_proxies", "reserved", "join", "update"];
 
 /// Why there is no document to validate.
 #[derive(Debug, thiserror::Error)]

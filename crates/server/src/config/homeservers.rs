@@ -8,10 +8,11 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use url::Url;
-use usher_core::Requirement;
+use usher_core::{ProviderId, Requirement};
 
 use super::{
     Problems,
+    accounts::{self, AdoptRule, NewAccountConfig, ProfileConfig, RawAdopt, RawNewAccount, RawProfile},
     fields::Fields as _,
     is_loopback,
     requirements::{self, RawRequirement},
@@ -36,8 +37,12 @@ pub struct HomeserverConfig {
     pub well_known: Map<String, Value>,
     /// How a session is obtained there.
     pub handoff: HandoffConfig,
+    /// Existing accounts that are adopted there, at most one rule for each provider.
+    pub adopt: Vec<AdoptRule>,
     /// What a new account is given.
     pub new_account: NewAccountConfig,
+    /// What is kept up to date of every account.
+    pub profile: ProfileConfig,
     /// Whether accounts are made there.
     pub allows_new_accounts: bool,
     /// What must be true of people there, all of it, at every sign-in.
@@ -68,13 +73,6 @@ pub struct ApplicationServiceConfig {
     pub hs_token: SecretString,
 }
 
-/// What a new account is given.
-#[derive(Clone, Debug, Default)]
-pub struct NewAccountConfig {
-    /// A template of the display name, over the same names as `mapping.localpart`.
-    pub display_name: Option<usher_core::mapping::LocalpartTemplate>,
-}
-
 #[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawHomeserver {
@@ -93,8 +91,12 @@ pub(super) struct RawHomeserver {
     well_known: Map<String, Value>,
     /// How Usher obtains a session there. Required: exactly one kind.
     handoff: RawHandoff,
+    /// Existing accounts that people come into, on the word of one provider's attribute. Default: none.
+    adopt: Vec<RawAdopt>,
     /// What a new account is given.
     new_account: RawNewAccount,
+    /// What is kept up to date of every account that Usher knows there.
+    profile: RawProfile,
     /// Whether accounts are made there. With `false`, those who have one sign in as ever, and nobody new does.
     /// Default: true.
     new_accounts: Option<bool>,
@@ -130,17 +132,11 @@ struct RawApplicationService {
     hs_token_file: Option<String>,
 }
 
-#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-struct RawNewAccount {
-    /// A template of the display name, such as `{{ attributes.displayName }}`.
-    display_name: Option<String>,
-}
-
 pub(super) fn validate(
     raw: Vec<RawHomeserver>,
     directory: &Path,
     portal: Option<&Url>,
+    providers: &[ProviderId],
     problems: &mut Problems,
 ) -> Vec<HomeserverConfig> {
     if raw.is_empty() {
@@ -152,7 +148,7 @@ pub(super) fn validate(
     let mut homeservers = Vec::new();
     for (index, raw) in raw.into_iter().enumerate() {
         let path = format!("homeservers[{index}]");
-        let Some(homeserver) = raw.validate(&path, directory, portal, problems) else { continue };
+        let Some(homeserver) = raw.validate(&path, directory, portal, providers, problems) else { continue };
         if !names.insert(homeserver.server_name.clone()) {
             problems.error(format!("{path}.server_name"), "stands twice; list every homeserver once");
         }
@@ -201,6 +197,7 @@ impl RawHomeserver {
         path: &str,
         directory: &Path,
         portal: Option<&Url>,
+        providers: &[ProviderId],
         problems: &mut Problems,
     ) -> Option<HomeserverConfig> {
         let at = |key: &str| format!("{path}.{key}");
@@ -230,8 +227,10 @@ impl RawHomeserver {
         }
         let hosts = hosts(self.hosts, &at("hosts"), portal, problems);
         let handoff = self.handoff.validate(&at("handoff"), directory, problems);
+        let adopt = accounts::adopt(self.adopt, &at("adopt"), providers, problems);
         let new_account = self.new_account.validate(&at("new_account"), problems);
         let require = requirements::validate(self.require, path, problems);
+        let profile = self.profile.validate(path, &new_account, problems);
         let ca_pem = self.ca_file.as_deref().and_then(|file| problems.file(&at("ca_file"), file, directory));
         let bounds = (Duration::from_secs(1), Duration::from_mins(1));
         let timeout =
@@ -249,7 +248,9 @@ impl RawHomeserver {
             hosts,
             well_known: self.well_known,
             handoff: handoff?,
+            adopt,
             new_account,
+            profile,
             allows_new_accounts: self.new_accounts.unwrap_or(true),
             require,
             ca_pem,
@@ -340,17 +341,4 @@ impl RawHandoff {
 /// It becomes an HTTP header and a line of YAML, and guessing it is taking over the homeserver.
 fn is_token(token: &str) -> bool {
     token.len() >= 32 && token.bytes().all(|byte| byte.is_ascii_graphic())
-}
-
-impl RawNewAccount {
-    fn validate(self, path: &str, problems: &mut Problems) -> NewAccountConfig {
-        let display_name = self.display_name.and_then(|source| {
-            usher_core::mapping::LocalpartTemplate::parse(&source)
-                .map_err(|error| {
-                    problems.error(format!("{path}.display_name"), error.to_string());
-                })
-                .ok()
-        });
-        NewAccountConfig { display_name }
-    }
 }

@@ -210,6 +210,73 @@ fn every_mistake_is_named_with_its_key_and_what_would_be_right() {
             "homeservers[0].new_account.display_name: is not a template",
         ),
         (
+            "a bad address template",
+            key("/homeservers/0/new_account", json!({ "email": "{{ mail }}" })),
+            "homeservers[0].new_account.email: uses `mail`",
+        ),
+        (
+            "no alias",
+            key("/homeservers/0/new_account", json!({ "join": ["welcome"] })),
+            "homeservers[0].new_account.join[0]: is not the alias of a room",
+        ),
+        (
+            "a room twice",
+            key("/homeservers/0/new_account", json!({ "join": ["#a:x", "#a:x"] })),
+            "homeservers[0].new_account.join[1]: stands twice",
+        ),
+        (
+            "nothing that is kept up to date",
+            key("/homeservers/0/profile", json!({ "update": ["email"] })),
+            "homeservers[0].profile.update[0]: is nothing that is kept up to date",
+        ),
+        (
+            "a name that follows nothing",
+            key("/homeservers/0/profile", json!({ "update": ["display_name"] })),
+            "homeservers[0].new_account.display_name: is missing; give a template",
+        ),
+        (
+            "an adoption without a word on the attribute",
+            key("/homeservers/0/adopt", json!([{ "provider": "university", "attribute": "uid" }])),
+            "homeservers[0].adopt[0].immutable: must be true: whoever has the attribute's value gets the account",
+        ),
+        (
+            "an attribute that is not immutable",
+            key(
+                "/homeservers/0/adopt",
+                json!([{ "provider": "university", "attribute": "uid", "immutable": false }]),
+            ),
+            "homeservers[0].adopt[0].immutable: must be true",
+        ),
+        (
+            "adoption by nobody's attribute",
+            key("/homeservers/0/adopt", json!([{ "provider": "university", "immutable": true }])),
+            "homeservers[0].adopt[0].attribute: is missing",
+        ),
+        (
+            "adoption on nobody's word",
+            key("/homeservers/0/adopt", json!([{ "attribute": "uid", "immutable": true }])),
+            "homeservers[0].adopt[0].provider: is missing",
+        ),
+        (
+            "adoption on a stranger's word",
+            key(
+                "/homeservers/0/adopt",
+                json!([{ "provider": "college", "attribute": "uid", "immutable": true }]),
+            ),
+            "homeservers[0].adopt[0].provider: is not the `id` of one of `providers`",
+        ),
+        (
+            "adoption by two attributes",
+            key(
+                "/homeservers/0/adopt",
+                json!([
+                    { "provider": "university", "attribute": "uid", "immutable": true },
+                    { "provider": "university", "attribute": "eppn", "immutable": true },
+                ]),
+            ),
+            "homeservers[0].adopt[1].provider: stands twice",
+        ),
+        (
             "an unknown name in a template",
             key("/homeservers/0/new_account", json!({ "display_name": "{{ atributes.cn }}" })),
             "homeservers[0].new_account.display_name: uses `atributes`, which",

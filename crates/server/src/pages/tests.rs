@@ -1,7 +1,7 @@
 use super::*;
 
 /// Every message that the code names, with and without a name in it.
-const PROBLEMS: [&str; 33] = [
+const PROBLEMS: [&str; 35] = [
     "unknown-attempt",
     "expired",
     "already-used",
@@ -18,6 +18,8 @@ const PROBLEMS: [&str; 33] = [
     "stale",
     "another-person",
     "no-homeserver",
+    "closed",
+    "not-adopted",
     "homeserver-gone",
     "mapping",
     "names-taken",

@@ -135,6 +135,17 @@ impl Components {
         Synapse::start(synapse_options("eng.localhost", &self.tokens[0])?, &Progress::printing()).await
     }
 
+    /// What `docs/mapping.md` tells an operator to do before new accounts can be given an address.
+    pub(crate) async fn promote_service_of_eng(&self, operator: &Operator<'_>) -> anyhow::Result<()> {
+        let register =
+            json!({ "type": "m.login.application_service", "username": "usher", "inhibit_login": true });
+        let token = Some(self.tokens[0].as_token.as_str());
+        let (status, body) =
+            self.eng.call(Method::POST, "_matrix/client/v3/register", token, Some(&register)).await?;
+        ensure!(status.is_success() || body["errcode"] == "M_USER_IN_USE", "@usher: {status} {body}");
+        operator.promote("@usher:eng.localhost").await
+    }
+
     /// Whether somebody of that name is, or was, on `synapse`; asked as Usher would.
     pub(crate) async fn has_user(&self, synapse: &Synapse, user: &str) -> anyhow::Result<bool> {
         let tokens = if synapse.server_name() == "eng.localhost" { &self.tokens[0] } else { &self.tokens[1] };
@@ -195,6 +206,47 @@ impl<'a> Operator<'a> {
         let answer = self.call(Method::GET, &path, None).await?;
         let devices = answer["devices"].as_array().into_iter().flatten();
         Ok(devices.filter_map(|device| device["device_id"].as_str().map(str::to_owned)).collect())
+    }
+
+    /// Makes a user an administrator.
+    async fn promote(&self, user: &str) -> anyhow::Result<()> {
+        let path = format!("_synapse/admin/v1/users/{user}/admin");
+        self.call(Method::PUT, &path, Some(&json!({ "admin": true }))).await?;
+        Ok(())
+    }
+
+    /// A user's e-mail addresses, in order.
+    pub(crate) async fn emails(&self, user: &str) -> anyhow::Result<Vec<String>> {
+        let answer = self.call(Method::GET, &format!("_synapse/admin/v2/users/{user}"), None).await?;
+        let threepids = answer["threepids"].as_array().into_iter().flatten();
+        let mut emails: Vec<_> =
+            threepids.filter_map(|threepid| threepid["address"].as_str().map(str::to_owned)).collect();
+        emails.sort();
+        Ok(emails)
+    }
+
+    /// Gives a user addresses in place of those they have.
+    pub(crate) async fn set_emails(&self, user: &str, emails: &[&str]) -> anyhow::Result<()> {
+        let threepids: Vec<_> =
+            emails.iter().map(|address| json!({ "medium": "email", "address": address })).collect();
+        let path = format!("_synapse/admin/v2/users/{user}");
+        self.call(Method::PUT, &path, Some(&json!({ "threepids": threepids }))).await?;
+        Ok(())
+    }
+
+    /// Makes a room that everybody may join, with the alias `#alias:…`; its id.
+    pub(crate) async fn make_room(&self, alias: &str) -> anyhow::Result<String> {
+        let body = json!({ "preset": "public_chat", "room_alias_name": alias });
+        let answer = self.call(Method::POST, "_matrix/client/v3/createRoom", Some(&body)).await?;
+        Ok(answer["room_id"].as_str().context("a room id")?.to_owned())
+    }
+
+    /// The rooms a user is in.
+    pub(crate) async fn rooms(&self, user: &str) -> anyhow::Result<Vec<String>> {
+        let answer =
+            self.call(Method::GET, &format!("_synapse/admin/v1/users/{user}/joined_rooms"), None).await?;
+        let rooms = answer["joined_rooms"].as_array().into_iter().flatten();
+        Ok(rooms.filter_map(|room| room.as_str().map(str::to_owned)).collect())
     }
 
     async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> anyhow::Result<Value> {

@@ -29,6 +29,7 @@ mod health;
 mod homeserver_faults;
 mod landing;
 mod names;
+mod newcomers;
 mod operations;
 mod outages;
 mod person;

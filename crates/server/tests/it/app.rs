@@ -224,6 +224,28 @@ impl TestApp {
             .expect("it runs");
     }
 
+    /// The first column of every row, in order.
+    pub(crate) async fn column(&self, sql: &str) -> Vec<String> {
+        let url = format!("sqlite:{}", self.directory.path().join("usher.db").display());
+        let mut connection =
+            <sqlx::SqliteConnection as sqlx::Connection>::connect(&url).await.expect("the database opens");
+        let query = sqlx::query_scalar(sqlx::AssertSqlSafe(sql.to_owned()));
+        let mut column: Vec<String> = query.fetch_all(&mut connection).await.expect("texts");
+        column.sort();
+        column
+    }
+
+    /// Looks until it is so: for what happens in the background.
+    pub(crate) async fn eventually(&self, what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+        let looking = async {
+            while !is_so().await {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let outcome = tokio::time::timeout(Duration::from_secs(30), looking).await;
+        assert!(outcome.is_ok(), "this did not happen: {what}");
+    }
+
     /// How many rows a table has, so that a test can say that nothing was written.
     pub(crate) async fn rows(&self, table: &str) -> i64 {
         let url = format!("sqlite:{}", self.directory.path().join("usher.db").display());

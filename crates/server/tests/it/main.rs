@@ -2,6 +2,7 @@
 //!
 //! One test binary: linking is what takes time.
 
+mod adoption;
 mod app;
 mod callback;
 mod canonical_host;
@@ -15,6 +16,7 @@ mod login_flows;
 mod login_token;
 mod pages;
 mod ports;
+mod provisioning;
 mod proxies;
 mod redirect;
 mod requirements;

@@ -236,6 +236,18 @@ fn what_is_kept_between_two_pages_is_what_something_looks_at() {
             named(&["department", "p"]),
         ),
         (
+            "an adoption",
+            "/homeservers/0/adopt",
+            json!([{ "provider": "university", "attribute": "old", "immutable": true }]),
+            named(&["department", "old"]),
+        ),
+        (
+            "what a new account is given",
+            "/homeservers/0/new_account",
+            json!({ "display_name": "{{ attributes.cn }}", "email": "{{ attributes.mail }}" }),
+            named(&["cn", "department", "mail"]),
+        ),
+        (
             "a homeserver's requirement",
             "/homeservers/0/require",
             json!([{ "attribute": "h", "exists": true }]),
