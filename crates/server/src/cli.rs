@@ -2,6 +2,7 @@
 
 mod config;
 mod health;
+mod link;
 mod migrate;
 mod registration;
 mod secret;
@@ -52,6 +53,9 @@ enum Command {
         #[arg(long, short)]
         output: Option<PathBuf>,
     },
+    /// Look at who has which account, and change it.
+    #[command(subcommand)]
+    Link(link::LinkCommand),
     /// Bring the database up to date, and nothing else.
     Migrate,
     /// Ask a running Usher whether it can serve a sign-in: the exit code is 0 if it can, 1 if not.
@@ -104,6 +108,7 @@ pub async fn run(
         Command::Registration { server_name, output } => {
             registration::run(&file, &server_name, output.as_deref()).await
         }
+        Command::Link(command) => link::run(&file, command).await,
         Command::Migrate => migrate::run(&file).await,
         Command::Health { url } => health::run(&file, url).await,
         Command::Secret => secret::run(),

@@ -2,13 +2,14 @@
 
 use std::{io::IsTerminal as _, sync::Arc};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
+use usher_store::{Store, links};
 
 use super::start::{Checked, ConfigFile, connect};
 use crate::{
-    app::App,
+    app::{App, Providers},
     clock::{OsEntropy, SystemClock},
     config::{LogConfig, LogFormat},
     serve::{bind, serve},
@@ -26,6 +27,7 @@ pub(super) async fn run(file: &ConfigFile, no_migrate: bool) -> anyhow::Result<(
     } else {
         store.migrate().await.context("the database could not be brought up to date")?;
     }
+    refuse_moved_issuers(&providers, &store).await?;
     ignore_hangup()?;
     let listeners = bind(&config.listen)?;
     for listener in &listeners {
@@ -38,6 +40,23 @@ pub(super) async fn run(file: &ConfigFile, no_migrate: bool) -> anyhow::Result<(
     #[cfg(feature = "count-statements")]
     tracing::info!(statements = usher_store::statements(), "SQLite statements run");
     tracing::info!("stopped");
+    Ok(())
+}
+
+/// Somebody linked under an issuer that the provider has no more would be a stranger, and get a second account.
+async fn refuse_moved_issuers(providers: &Providers, store: &Store) -> anyhow::Result<()> {
+    for configured in providers.iter() {
+        let Some(own) = configured.provider.issuer() else { continue };
+        let id = &configured.provider.descriptor().id;
+        if let Some(other) = links::find_other_issuer(store, id, own).await? {
+            bail!(
+                "people of provider {id} are linked under the issuer {other}, and the config's is {own}: they would \
+                 all be strangers. If the provider has moved, run\n  \
+                 usher link migrate --provider {id} --from '{other}' --to '{own}'\n\
+                 and start again; if it is another provider, give it an id of its own"
+            );
+        }
+    }
     Ok(())
 }
 

@@ -28,6 +28,7 @@ mod footprint;
 mod health;
 mod homeserver_faults;
 mod landing;
+mod links;
 mod names;
 mod newcomers;
 mod operations;
