@@ -5,19 +5,21 @@ use std::{
     time::Duration,
 };
 
+use tokio::time::MissedTickBehavior;
 use usher_store::{SWEEP_BATCH, StoreError, login_tokens, pending, spent};
 
 use crate::{app::App, error};
 
-const INTERVAL: Duration = Duration::from_mins(1);
 /// Between two batches others have the database.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Sweeps until the app is gone.
 pub(crate) fn start(app: &Arc<App>) {
+    let mut interval = tokio::time::interval(app.config.database.sweep_interval);
+    // A round that takes longer is not made up for.
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let app = Arc::downgrade(app);
     tokio::spawn(async move {
-        let mut interval = tokio::time::interval(INTERVAL);
         // The first tick is immediate: not at start, when everybody comes back at once.
         interval.tick().await;
         loop {

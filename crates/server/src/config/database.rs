@@ -1,6 +1,6 @@
 //! `database`: where links and login tokens are kept.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use schemars::JsonSchema;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -16,6 +16,8 @@ pub struct DatabaseConfig {
     pub url: SecretString,
     /// Connections to Postgres, or readers of the SQLite file.
     pub max_connections: u32,
+    /// Between two rounds of removing expired rows.
+    pub sweep_interval: Duration,
 }
 
 #[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
@@ -28,6 +30,8 @@ pub(super) struct RawDatabase {
     url_file: Option<String>,
     /// Connections to Postgres, or readers of the SQLite file. Default: 10.
     max_connections: Option<u32>,
+    /// How often expired rows are removed, a batch at a time: `1s` to `1h`. Default: `1m`.
+    sweep_interval: Option<String>,
 }
 
 impl RawDatabase {
@@ -36,6 +40,13 @@ impl RawDatabase {
         if !(1..=500).contains(&max_connections) {
             problems.error("database.max_connections", "must be between 1 and 500");
         }
+        let minute = Duration::from_mins(1);
+        let sweep_interval = problems.duration(
+            "database.sweep_interval",
+            self.sweep_interval.as_deref(),
+            minute,
+            (Duration::from_secs(1), 60 * minute),
+        );
         let inline = match (self.url, &self.url_file) {
             (None, None) => Some("sqlite:usher.db".to_owned()),
             (url, _) => url,
@@ -46,7 +57,7 @@ impl RawDatabase {
             problems.error("database.url", error.to_string());
             return None;
         }
-        Some(DatabaseConfig { url, max_connections })
+        Some(DatabaseConfig { url, max_connections, sweep_interval })
     }
 }
 

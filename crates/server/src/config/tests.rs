@@ -125,6 +125,11 @@ fn every_mistake_is_named_with_its_key_and_what_would_be_right() {
             key("/database", json!({ "max_connections": 0 })),
             "database.max_connections: must be between",
         ),
+        (
+            "too seldom",
+            key("/database", json!({ "sweep_interval": "1d" })),
+            "database.sweep_interval: must be between",
+        ),
         ("no keys", key("/keys", json!([])), "keys: is missing; give at least one key"),
         ("no id", key("/keys/0/id", Value::Null), "keys[0].id: is missing"),
         ("a short key", key("/keys/0/secret", json!("07")), "keys[0].secret: must be 64 hexadecimal digits"),

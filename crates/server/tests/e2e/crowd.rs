@@ -1,40 +1,112 @@
 //! Many at once.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, path::Path, time::Duration};
 
+use futures_util::future::try_join_all;
 use tokio::task::JoinSet;
+use usher_lab::{scripted::homeserver::Endpoint, usher::Usher};
 
 use crate::{
     components::run,
+    config::Portal,
     database::Kind,
+    footprint::allow_descriptors,
     scripted::{ALICE, Stage, engineer},
+    visitor::Visitor,
+    world::BINARY,
 };
 
 const TIMEOUT: Duration = Duration::from_secs(30);
-const VISITS: usize = 50;
+const VISITS: usize = 1000;
+/// How often somebody tries again who was told that there are too many.
+const TRIES: usize = 50;
+
+/// What came of a crowd.
+struct Crowd {
+    sessions: Vec<String>,
+    /// Those who were told to come again.
+    turned_away: usize,
+}
+
+/// A thousand visits of Alice, all of whom come back from the single sign-on before the first of them is answered, and
+/// then all redeem their tokens. Whoever is told that there are too many tries again, as the page and the client do.
+async fn crowd(stage: &Stage, addresses: &[&str]) -> anyhow::Result<Crowd> {
+    // The visitor's end and Usher's end of each connection.
+    allow_descriptors(8 * VISITS as u64)?;
+    let begun = (0..VISITS).map(|number| async move {
+        let mut visitor = Visitor::arrive(stage, addresses[number % addresses.len()], "alice").await?;
+        let at = visitor.begin().await?;
+        anyhow::Ok((visitor, at))
+    });
+    let visitors = try_join_all(begun).await?;
+    let visits = visitors.into_iter().map(|(mut visitor, mut at)| async move {
+        let mut turned_away = 0;
+        let token = loop {
+            match visitor.finish(&at).await? {
+                Ok(token) => break token,
+                Err(503) => turned_away += 1,
+                // Their ticket was spent before there was no room any more.
+                Err(403) => {}
+                Err(status) => anyhow::bail!("a callback was answered {status}"),
+            }
+            anyhow::ensure!(turned_away < TRIES, "nobody gets in");
+            if turned_away % 2 == 0 {
+                at = visitor.begin().await?;
+            }
+        };
+        anyhow::Ok((visitor, token, turned_away))
+    });
+    let visitors = try_join_all(visits).await?;
+    let logins = visitors.into_iter().map(|(mut visitor, token, mut turned_away)| async move {
+        loop {
+            match visitor.redeem(&token).await? {
+                Ok(session) => return Ok((session["user_id"].as_str().unwrap_or_default().to_owned(), turned_away)),
+                Err(503 | 429) => turned_away += 1,
+                Err(status) => anyhow::bail!("a login was answered {status}"),
+            }
+            anyhow::ensure!(turned_away < TRIES, "nobody gets in");
+        }
+    });
+    let (sessions, turned_away): (Vec<_>, Vec<usize>) = try_join_all(logins).await?.into_iter().unzip();
+    Ok(Crowd { sessions, turned_away: turned_away.iter().sum() })
+}
+
+/// Everybody is in, in one account that was registered once.
+async fn is_one_account(stage: &Stage, crowd: &Crowd, name: &str) -> anyhow::Result<()> {
+    println!("{name}: {} were asked to come again", crowd.turned_away);
+    assert_eq!(crowd.sessions.len(), VISITS, "{name}");
+    assert!(crowd.sessions.iter().all(|user| user == ALICE), "{name}");
+    assert_eq!(stage.homeserver.users(), [ALICE], "{name}");
+    let registered = stage.homeserver.calls_to(Endpoint::Register).len();
+    println!("{name}: {registered} registrations");
+    assert_eq!(stage.database.accounts().await?, [format!("{ALICE} active")], "{name}");
+    assert_eq!(stage.database.links().await?, [format!("alice {ALICE}")], "{name}");
+    assert_eq!(stage.devices(ALICE).len(), VISITS, "{name}: a device for each");
+    Ok(())
+}
 
 #[test]
-fn fifty_first_logins_of_one_person_at_once_lead_to_one_account() -> anyhow::Result<()> {
+fn a_thousand_first_logins_of_one_person_at_once_lead_to_one_account() -> anyhow::Result<()> {
     run(async {
         for kind in Kind::BOTH {
             let stage = Stage::set(kind, TIMEOUT).await?;
-            let mut visits = JoinSet::new();
-            for _ in 0..VISITS {
-                let (person, client) = (stage.person(), stage.client.clone());
-                visits.spawn(async move {
-                    let token = person.sign_in().await?.login_token()?;
-                    client.redeem(&token).await?.expect_ok()
-                });
-            }
-            for visit in visits.join_all().await {
-                assert_eq!(visit?.field("user_id")?, ALICE, "{kind:?}");
-            }
-            assert_eq!(stage.homeserver.users(), [ALICE], "{kind:?}");
-            assert_eq!(stage.database.accounts().await?, [format!("{ALICE} active")], "{kind:?}");
-            assert_eq!(stage.database.links().await?, [format!("alice {ALICE}")], "{kind:?}");
-            assert_eq!(stage.devices(ALICE).len(), VISITS, "{kind:?}: a device for each");
+            let crowd = crowd(&stage, &[&stage.config.listen]).await?;
+            is_one_account(&stage, &crowd, &format!("{kind:?}")).await?;
         }
         Ok(())
+    })
+}
+
+#[test]
+fn a_thousand_first_logins_at_two_replicas_lead_to_one_account() -> anyhow::Result<()> {
+    run(async {
+        let stage = Stage::set(Kind::Postgres, TIMEOUT).await?;
+        let directory = tempfile::tempdir()?;
+        let listen = Portal::at_a_free_port()?.listen;
+        let config = Portal { listen, ..stage.config.clone() };
+        let _second = Usher::start(Path::new(BINARY), directory.path(), &config.to_yaml()).await?;
+        let crowd = crowd(&stage, &[&stage.config.listen, &config.listen]).await?;
+        is_one_account(&stage, &crowd, "two replicas").await
     })
 }
 

@@ -1,6 +1,6 @@
 //! Usher's database as a test sees it: its rows, and locks that stop Usher between two statements.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use anyhow::Context as _;
 use sqlx::{
@@ -109,6 +109,16 @@ impl Database {
             connection.close().await?;
         }
         Ok(())
+    }
+
+    /// Whether somebody is writing to a SQLite file at this moment.
+    pub(crate) async fn is_locked(&self) -> anyhow::Result<bool> {
+        let path = self.url.strip_prefix("sqlite:").context("not a file")?;
+        let options = SqliteConnectOptions::new().filename(path).busy_timeout(Duration::ZERO);
+        let mut connection = SqliteConnection::connect_with(&options).await?;
+        let is_locked = sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut connection).await.is_err();
+        connection.close().await?;
+        Ok(is_locked)
     }
 
     /// Has every write to a SQLite file wait from now on.

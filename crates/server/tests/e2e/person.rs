@@ -71,7 +71,12 @@ impl Person {
 
     /// The address with the ticket, for somebody who [stops there](Self::stopping_at_callback).
     pub(crate) async fn callback(&self) -> anyhow::Result<Url> {
-        let Landed(page) = self.sign_in().await?;
+        self.callback_for(APP).await
+    }
+
+    /// The same for a client at `redirect_url`.
+    pub(crate) async fn callback_for(&self, redirect_url: &str) -> anyhow::Result<Url> {
+        let Landed(page) = self.sign_in_for(redirect_url).await?;
         ensure!(page.query("ticket").is_some(), "no ticket: {page:?} says {}", page.text());
         Ok(page.url().clone())
     }

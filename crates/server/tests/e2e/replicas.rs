@@ -22,6 +22,7 @@ use crate::{
     config::Portal,
     database::Kind,
     person::{Landed, Person, SignIn},
+    relay::pass_on,
     world::{BINARY, World},
 };
 
@@ -35,18 +36,7 @@ struct Proxy {
 impl Proxy {
     async fn pass_on(&self, request: Request) -> anyhow::Result<Reply> {
         let replica = &self.replicas[self.served.fetch_add(1, Ordering::SeqCst) % 2];
-        let mut url = replica.join(&request.path)?;
-        url.set_query(Some(request.query.as_str()).filter(|query| !query.is_empty()));
-        let mut headers = request.headers;
-        headers.remove("content-length");
-        let asked = self.http.request(request.method, url).headers(headers).body(request.body);
-        let answer = asked.send().await?;
-        let status = answer.status();
-        let kept = answer.headers().iter().filter(|(name, _)| *name != "transfer-encoding");
-        let headers = kept
-            .map(|(name, value)| Ok((name.to_string(), value.to_str()?.to_owned())))
-            .collect::<anyhow::Result<_>>()?;
-        Ok(Reply::Answer { status, headers, body: answer.bytes().await? })
+        pass_on(&self.http, replica, request).await
     }
 }
 
