@@ -31,6 +31,8 @@ pub(crate) struct Portal {
     pub(crate) trusted_proxies: Vec<String>,
     /// `database.url`
     pub(crate) database_url: String,
+    /// `database.sweep_interval`
+    pub(crate) sweep_interval: String,
     /// `providers[0].cas.base_url`
     pub(crate) cas_base_url: String,
     /// `providers[0].cas.timeout`
@@ -92,6 +94,7 @@ impl Default for Portal {
             listen: "127.0.0.1:8".to_owned(),
             trusted_proxies: Vec::new(),
             database_url: "sqlite:usher.db".to_owned(),
+            sweep_interval: "1m".to_owned(),
             cas_base_url: "http://127.0.0.1:9/cas".to_owned(),
             cas_timeout: "10s".to_owned(),
             homeservers: Vec::new(),
@@ -127,7 +130,7 @@ impl Portal {
             "public_base_url": self.public_base_url,
             "listen": [self.listen],
             "trusted_proxies": self.trusted_proxies,
-            "database": { "url": self.database_url },
+            "database": { "url": self.database_url, "sweep_interval": self.sweep_interval },
             "keys": [{ "id": "first", "secret": "0123456789abcdef".repeat(4) }],
             "providers": providers,
             "homeservers": self.homeservers,

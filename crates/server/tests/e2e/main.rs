@@ -43,6 +43,7 @@ mod relay;
 mod replicas;
 mod scripted;
 mod secrecy;
+mod sweeping;
 mod tabs;
 mod visitor;
 mod wire;

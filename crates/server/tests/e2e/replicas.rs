@@ -1,4 +1,5 @@
-//! Two Ushers on one Postgres behind a proxy that sends every request to the other one.
+//! Several Ushers on one Postgres: behind a proxy that sends every request to the other one; one of them dies; one of
+//! them has another key.
 
 use std::{
     path::Path,
@@ -10,10 +11,12 @@ use std::{
 };
 
 use reqwest::StatusCode;
+use serde_json::{Value, json};
+use tempfile::TempDir;
 use url::Url;
 use usher_lab::{
     browser::loopback_client,
-    scripted::{Reply, Request, ScriptedServer},
+    scripted::{Reply, Request, ScriptedServer, homeserver::Endpoint},
     usher::Usher,
 };
 
@@ -23,6 +26,8 @@ use crate::{
     database::Kind,
     person::{Landed, Person, SignIn},
     relay::pass_on,
+    scripted::{ALICE, Stage},
+    visitor::Visitor,
     world::{BINARY, World},
 };
 
@@ -90,4 +95,109 @@ fn two_replicas_share_every_sign_in() -> anyhow::Result<()> {
 
 fn address(portal: &Portal) -> anyhow::Result<Url> {
     Ok(Url::parse(&format!("http://{}/", portal.listen))?)
+}
+
+/// Another Usher on the stage's database, with a config that `edit` has changed.
+struct Replica {
+    usher: Usher,
+    listen: String,
+    // After Usher: it must be gone before its files are.
+    _directory: TempDir,
+}
+
+impl Replica {
+    async fn of(stage: &Stage, edit: impl FnOnce(&mut Value)) -> anyhow::Result<Self> {
+        let directory = tempfile::tempdir()?;
+        let listen = Portal::at_a_free_port()?.listen;
+        let mut config = Portal { listen: listen.clone(), ..stage.config.clone() }.to_yaml();
+        edit(&mut config);
+        let usher = Usher::start(Path::new(BINARY), directory.path(), &config).await?;
+        Ok(Self { usher, listen, _directory: directory })
+    }
+}
+
+#[test]
+fn when_a_replica_dies_in_the_middle_the_other_goes_on() -> anyhow::Result<()> {
+    run(async {
+        let stage = Stage::set(Kind::Postgres, Duration::from_secs(2)).await?;
+        let mut other = Replica::of(&stage, |_| {}).await?;
+        let mut here = Visitor::arrive(&stage, &stage.config.listen, "alice").await?;
+
+        // While it makes an account.
+        let mut there = Visitor::arrive(&stage, &other.listen, "alice").await?;
+        let at = there.begin().await?;
+        let hold = stage.homeserver.hold(Endpoint::Register);
+        let killing = async {
+            hold.arrived().await;
+            other.usher.kill()
+        };
+        let (cut_off, killed) = tokio::join!(there.finish(&at), killing);
+        killed?;
+        assert!(cut_off.is_err(), "{cut_off:?}");
+        hold.release();
+        assert_eq!(here.finish(&at).await?, Err(403), "the ticket is spent, and the attempt is not");
+        let at = here.begin().await?;
+        let Ok(token) = here.finish(&at).await? else { anyhow::bail!("they do not get in") };
+
+        // While it redeems a token of the first.
+        other.usher.start_again().await?;
+        let mut there = Visitor::arrive(&stage, &other.listen, "alice").await?;
+        let hold = stage.homeserver.hold_answer(Endpoint::Login);
+        let killing = async {
+            hold.arrived().await;
+            other.usher.kill()
+        };
+        let (cut_off, killed) = tokio::join!(there.redeem(&token), killing);
+        killed?;
+        assert!(cut_off.is_err(), "{cut_off:?}");
+        hold.release();
+        let session = stage.client.redeem_patiently(&token).await?.expect_ok()?;
+        assert_eq!(session.field("user_id")?, ALICE);
+        assert_eq!(stage.devices(ALICE), [(session.field("device_id")?.to_owned(), 2)], "one device");
+        assert_eq!(stage.client.redeem(&token).await?.status, StatusCode::FORBIDDEN);
+        assert_eq!(stage.homeserver.users(), [ALICE]);
+        assert_eq!(stage.database.accounts().await?, [format!("{ALICE} active")]);
+        Ok(())
+    })
+}
+
+/// Begun at one, answered at the other, redeemed at the first: there and back.
+async fn is_shared(stage: &Stage, addresses: [&str; 2], name: &str) -> anyhow::Result<()> {
+    for (one, two) in [(0, 1), (1, 0)] {
+        let mut one = Visitor::arrive(stage, addresses[one], "alice").await?;
+        let mut two = Visitor::arrive(stage, addresses[two], "alice").await?;
+        let at = one.begin().await?;
+        let token = two.finish(&at).await?;
+        let Ok(token) = token else { anyhow::bail!("{name}: a callback was answered {token:?}") };
+        let session = one.redeem(&token).await?;
+        let Ok(session) = session else { anyhow::bail!("{name}: a login was answered {session:?}") };
+        assert_eq!(session["user_id"], ALICE, "{name}");
+    }
+    Ok(())
+}
+
+#[test]
+fn keys_are_rotated_one_replica_after_the_other_and_nobody_notices() -> anyhow::Result<()> {
+    let old = json!({ "id": "first", "secret": "0123456789abcdef".repeat(4) });
+    let new = json!({ "id": "second", "secret": "fedcba9876543210".repeat(4) });
+    run(async {
+        // The stage's own Usher has only the old key, and keeps it.
+        let stage = Stage::set(Kind::Postgres, Duration::from_secs(30)).await?;
+        let replica =
+            async |keys: &[&Value]| Replica::of(&stage, |config| config["keys"] = json!(keys)).await;
+        let prepared = replica(&[&old, &new]).await?;
+        is_shared(&stage, [&stage.config.listen, &prepared.listen], "one knows the new key").await?;
+        let also_prepared = replica(&[&old, &new]).await?;
+        let rotated = replica(&[&new, &old]).await?;
+        is_shared(&stage, [&also_prepared.listen, &rotated.listen], "one uses the new key").await?;
+        let finished = replica(&[&new]).await?;
+        is_shared(&stage, [&rotated.listen, &finished.listen], "one has forgotten the old key").await?;
+
+        // In another order people are told so, and nobody is let in by a cookie that cannot be opened.
+        let mut ahead = Visitor::arrive(&stage, &finished.listen, "alice").await?;
+        let at = ahead.begin().await?;
+        let mut behind = Visitor::arrive(&stage, &stage.config.listen, "alice").await?;
+        assert_eq!(behind.finish(&at).await?, Err(400), "a replica that does not know the new key");
+        Ok(())
+    })
 }
