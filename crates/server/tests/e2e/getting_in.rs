@@ -45,7 +45,7 @@ pub(crate) async fn token_of(person: &Person, landed: Landed, at: At) -> anyhow:
 }
 
 impl Stage {
-    /// The same browser reloads the page where it was left, and if the ticket is spent it is told so and starts again.
+    /// The same browser reloads the page where it was left, and if the ticket is spent they are told so and start again.
     /// Whether the ticket was still good.
     pub(crate) async fn gets_a_token(
         &self,
@@ -58,7 +58,10 @@ impl Stage {
             return Ok((token_of(person, page.into(), at).await?, true));
         }
         let (status, text) = (page.status(), page.text());
-        ensure!(status == StatusCode::FORBIDDEN && text.contains("Start again"), "{status}: {text}");
+        ensure!(
+            status == StatusCode::FORBIDDEN && text.contains("could not be verified"),
+            "{status}: {text}"
+        );
         let callback = person.callback_for(at.client()).await?;
         Ok((token_of(person, person.open(&callback).await?, at).await?, false))
     }
