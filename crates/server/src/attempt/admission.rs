@@ -28,10 +28,17 @@ pub(super) fn may_have(
     meets(homeserver, identity) && (is_known || may_come(app, identity, homeserver))
 }
 
-/// Whether somebody without an account there can come to one.
+/// Whether somebody without an account there can come to one: a new one, or one from before Usher that an attribute of
+/// theirs may name. Whether that one is theirs is found out when they choose it.
 fn may_come(app: &App, identity: &Identity, homeserver: &ServedHomeserver) -> bool {
     let provider = app.providers.get(&identity.provider);
-    homeserver.config.allows_new_accounts && provider.is_some_and(|provider| provider.allows_new_accounts)
+    let is_open = homeserver.config.allows_new_accounts
+        && provider.is_some_and(|provider| provider.allows_new_accounts);
+    is_open
+        || homeserver.config.adopt.iter().any(|rule| {
+            let values = identity.values(&rule.attribute);
+            rule.provider == identity.provider && values.iter().any(|value| !value.trim().is_empty())
+        })
 }
 
 fn all_met(requirements: &[Requirement], identity: &Identity) -> bool {

@@ -176,6 +176,32 @@ async fn only_what_a_person_may_have_is_offered() {
 }
 
 #[tokio::test]
+async fn a_closed_homeserver_is_offered_to_those_who_may_have_an_account_there() {
+    let app = start(false, |config| {
+        config["homeservers"][0]["new_accounts"] = json!(false);
+        config["homeservers"][0]["adopt"] =
+            json!([{ "provider": "corp", "attribute": "uid", "immutable": true }]);
+    })
+    .await;
+    for person in ["new", "old"] {
+        app.cas.add_person(CasPerson::new(person));
+    }
+    assert_eq!(user_of(&app, &app.sign_in().as_person("new").await).await, "@new:hist.ac.cdl");
+    app.eng.add_user("@veteran:eng.ac.cdl");
+    app.cas.add_person(CasPerson::new("old").with("uid", "veteran"));
+    let asked = Asked::as_person(&app, "old", TRUSTED).await;
+    assert_eq!(asked.offered(), ["eng.ac.cdl", "hist.ac.cdl"], "the attribute may name an account there");
+    assert_eq!(user_of(&app, &asked.choose("eng.ac.cdl").await).await, "@veteran:eng.ac.cdl");
+    app.cas.add_person(CasPerson::new("old"));
+    let asked = Asked::as_person(&app, "old", TRUSTED).await;
+    assert_eq!(asked.offered(), ["eng.ac.cdl", "hist.ac.cdl"], "an account that is theirs by now");
+    app.cas.add_person(CasPerson::new("mistaken").with("uid", "nobody"));
+    let asked = Asked::as_person(&app, "mistaken", TRUSTED).await;
+    assert_eq!(asked.choose("eng.ac.cdl").await.status, 403, "no such account, and no new ones");
+    assert_eq!(user_of(&app, &asked.choose("hist.ac.cdl").await).await, "@mistaken:hist.ac.cdl");
+}
+
+#[tokio::test]
 async fn a_subset_is_asked_about_and_a_single_one_is_taken_without_a_page() {
     for (named, expected) in
         [(json!(["hist.ac.cdl", "eng.ac.cdl"]), None), (json!(["hist.ac.cdl"]), Some("@erin:hist.ac.cdl"))]
