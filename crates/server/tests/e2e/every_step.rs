@@ -35,7 +35,7 @@ use crate::{
 const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// From the callback of a person whom nobody knows to their login token, at a trusted client.
-const FIRST_CALLBACK: [&str; 16] = [
+const FIRST_CALLBACK: [&str; 19] = [
     "GET /cas/p3/serviceValidate",
     "SELECT FROM choices",
     "BEGIN",
@@ -49,7 +49,10 @@ const FIRST_CALLBACK: [&str; 16] = [
     "SELECT FROM choices",
     "POST /register",
     "PUT /profile/{user}/displayname",
+    "BEGIN",
     "UPDATE accounts",
+    "INSERT INTO provisioned",
+    "COMMIT",
     "SELECT FROM choices",
     "INSERT INTO login_tokens",
 ];

@@ -26,12 +26,13 @@ const LOOKS: usize = 10;
 type Write = (&'static str, &'static str, Option<&'static str>);
 
 /// Of a first visit, from the callback to the login token.
-const FIRST_CALLBACK: [Write; 6] = [
+const FIRST_CALLBACK: [Write; 7] = [
     ("INSERT", "accounts", Some("reserved")),
     ("INSERT", "links", None),
     ("INSERT", "choices", None),
     ("UPDATE", "accounts", Some("registering")),
     ("UPDATE", "accounts", Some("active")),
+    ("INSERT", "provisioned", None),
     ("INSERT", "login_tokens", Some("issued")),
 ];
 /// Of a `POST /login`.
@@ -109,7 +110,7 @@ fn the_writes_of_a_login_are_those_that_are_listed() -> anyhow::Result<()> {
         let stage = Stage::set(Kind::Sqlite, TIMEOUT).await?;
         note_writes(&stage.database).await?;
         for (what, callback) in
-            [("a first visit", &FIRST_CALLBACK[..]), ("a later one", &FIRST_CALLBACK[5..])]
+            [("a first visit", &FIRST_CALLBACK[..]), ("a later one", &FIRST_CALLBACK[6..])]
         {
             let token = stage.sign_in().await?.login_token()?;
             assert_eq!(noted(&stage.database).await?, named(callback), "{what}. {CHANGED}");
