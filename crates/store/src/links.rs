@@ -143,6 +143,48 @@ pub async fn list(
     rows.into_iter().map(LinkRow::try_from).collect()
 }
 
+/// A person's link on a homeserver.
+#[tracing::instrument(level = "debug", skip_all)]
+pub async fn find(
+    db: impl Into<Db<'_>>,
+    person: &PersonKey<'_>,
+    server_name: &ServerName,
+) -> Result<Option<LinkRow>, StoreError> {
+    let rows = fetch!(
+        db,
+        reader,
+        Row,
+        "SELECT links.provider, links.issuer, links.subject, links.mxid, accounts.state, accounts.origin,
+             links.created_at
+         FROM links JOIN accounts ON accounts.mxid = links.mxid
+         WHERE links.provider = $1 AND links.issuer = $2 AND links.subject = $3 AND links.server_name = $4",
+        person.provider.as_str(),
+        person.issuer.as_str(),
+        person.subject.as_str(),
+        server_name.as_str(),
+    )?;
+    rows.into_iter().next().map(LinkRow::try_from).transpose()
+}
+
+/// The links to an account, in the order of their key, at most `limit`.
+#[tracing::instrument(level = "debug", skip_all)]
+pub async fn list_of(db: impl Into<Db<'_>>, mxid: &UserId, limit: u32) -> Result<Vec<LinkRow>, StoreError> {
+    let rows = fetch!(
+        db,
+        reader,
+        Row,
+        "SELECT links.provider, links.issuer, links.subject, links.mxid, accounts.state, accounts.origin,
+             links.created_at
+         FROM links JOIN accounts ON accounts.mxid = links.mxid
+         WHERE links.mxid = $1
+         ORDER BY links.provider, links.issuer, links.subject
+         LIMIT $2",
+        mxid.as_str(),
+        i64::from(limit),
+    )?;
+    rows.into_iter().map(LinkRow::try_from).collect()
+}
+
 /// How many links an account has.
 #[tracing::instrument(level = "debug", skip_all)]
 pub async fn count_of(db: impl Into<Db<'_>>, mxid: &UserId) -> Result<u64, StoreError> {

@@ -78,6 +78,18 @@ async fn links_of_an_account_are_counted(db: &TestDb) -> anyhow::Result<()> {
     let alice = db.with_account(&TestPerson::named("alice")).await?;
     links::insert(&db.store, &TestPerson::named("bob").key(), &alice, ms(0)).await?;
     assert_eq!(links::count_of(&db.store, &alice).await?, 2);
+    let names = async |limit| {
+        let links = links::list_of(&db.store, &alice, limit).await?;
+        anyhow::Ok(links.iter().map(|link| link.subject.to_string()).collect::<Vec<_>>())
+    };
+    assert_eq!(
+        (names(9).await?, names(1).await?),
+        (vec!["alice".into(), "bob".into()], vec!["alice".into()])
+    );
+    let bob = TestPerson::named("bob");
+    let found = links::find(&db.store, &bob.key(), server_name!("eng.test")).await?.expect("bob has one");
+    assert_eq!((found.person(), &found.mxid), (bob.key(), &alice));
+    assert_eq!(links::find(&db.store, &bob.key(), server_name!("law.test")).await?, None);
     assert_eq!(links::count_of(&db.store, &mxid("nobody")).await?, 0);
     Ok(())
 }

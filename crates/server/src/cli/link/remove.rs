@@ -2,17 +2,17 @@
 
 use std::fmt::Write as _;
 
-use anyhow::{bail, ensure};
+use anyhow::{Context as _, bail, ensure};
 use clap::Args;
 use ruma_common::{OwnedServerName, OwnedUserId, UserId};
 use usher_core::{Issuer, ProviderId, Subject, Timestamp};
 use usher_store::{
     AccountState, Store, Tx, accounts, choices,
-    links::{self, Filter, LinkRow},
+    links::{self, LinkRow},
     provisioning,
 };
 
-use super::{pin_command, resolve_issuer};
+use super::{Person, pin_command, resolve_issuer};
 use crate::{
     cli::{print, start::Checked},
     clock::{Clock as _, SystemClock},
@@ -71,26 +71,19 @@ pub(super) async fn run(checked: &Checked, store: &Store, arguments: Arguments) 
 
 async fn find(tx: &mut Tx, checked: &Checked, arguments: Arguments) -> anyhow::Result<Vec<LinkRow>> {
     let Arguments { mxid, provider, issuer, subject, homeserver, yes: _ } = arguments;
-    let issuer = match &provider {
-        Some(provider) => Some(resolve_issuer(provider, issuer, &checked.providers)?),
-        None => None,
-    };
-    let filter = Filter {
-        server_name: homeserver.as_deref(),
-        provider: provider.as_ref(),
-        issuer: issuer.as_ref(),
-        subject: subject.as_ref(),
-        mxid: mxid.as_deref(),
-    };
-    let found = links::list(&mut *tx, &filter, None, MOST).await?;
-    if found.is_empty() {
-        match (&mxid, &subject) {
-            (Some(mxid), _) => bail!("nobody is linked to {mxid}"),
-            (None, Some(subject)) => bail!("there is no link of {subject} there"),
-            (None, None) => bail!("say whose link, or to which account"),
-        }
+    if let Some(mxid) = mxid {
+        let found = links::list_of(&mut *tx, &mxid, MOST).await?;
+        ensure!(!found.is_empty(), "nobody is linked to {mxid}");
+        return Ok(found);
     }
-    Ok(found)
+    let (Some(provider), Some(subject), Some(server_name)) = (provider, subject, homeserver) else {
+        bail!("say whose link, or to which account");
+    };
+    let issuer = resolve_issuer(&provider, issuer, &checked.providers)?;
+    let person = Person { provider, issuer, subject };
+    let found = links::find(&mut *tx, &person.key(), &server_name).await?;
+    let found = found.with_context(|| format!("there is no link of {} there", person.subject))?;
+    Ok(vec![found])
 }
 
 /// The name is never given to anybody else, and the account is given nothing more.

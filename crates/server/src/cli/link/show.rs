@@ -5,11 +5,7 @@ use std::fmt::Write as _;
 use anyhow::Context as _;
 use clap::Args;
 use ruma_common::OwnedUserId;
-use usher_store::{
-    Store, accounts,
-    links::{self, Filter},
-    provisioning, sessions,
-};
+use usher_store::{Store, accounts, links, provisioning, sessions};
 
 use super::{check_served, spell};
 use crate::{
@@ -43,8 +39,7 @@ pub(super) async fn run(checked: &Checked, store: &Store, arguments: &Arguments)
     if arguments.ask {
         writeln!(text, "  {}", asked(checked, mxid).await?)?;
     }
-    let filter = Filter { mxid: Some(mxid), ..Filter::default() };
-    let linked = links::list(store, &filter, None, MOST).await?;
+    let linked = links::list_of(store, mxid, MOST).await?;
     let lines = linked.iter().map(|link| {
         format!("{} of {} ({}), since {}", link.subject, link.provider, link.issuer, spell(link.created_at))
     });
