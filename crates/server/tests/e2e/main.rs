@@ -28,6 +28,7 @@ mod every_write;
 mod flood;
 mod footprint;
 mod getting_in;
+mod giving;
 mod health;
 mod homeserver_faults;
 mod landing;
