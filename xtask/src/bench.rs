@@ -1,4 +1,4 @@
-//! `cargo xtask bench login`: what a login costs, on SQLite and on Postgres.
+//! `cargo xtask bench`: what a login costs, on SQLite and on Postgres.
 //!
 //! Virtual browsers go through redirect, CAS, callback and `POST /login` against a scripted CAS server and scripted
 //! homeservers that cost almost nothing. They live in this process; Usher is a process of its own, and only what that
@@ -9,9 +9,14 @@ mod browser;
 mod connection;
 mod database;
 mod figures;
+mod first_answer;
+mod floor;
 mod load;
+mod login;
+mod million;
+mod portal;
 mod probe;
-mod runs;
+mod profile;
 mod site;
 
 use std::{
@@ -19,29 +24,56 @@ use std::{
     process::{Command, ExitCode},
 };
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 use clap::{Args, Subcommand, ValueEnum};
+use serde_json::{Value, json};
 use usher_lab::real::{
     Progress,
     install::{self, Component},
 };
 
-use self::{database::Database, figures::Figures, runs::Runs, site::Site};
+use self::{database::Kind, figures::Measured};
 
 /// Measures Usher.
-#[derive(Debug, Subcommand)]
+#[derive(Clone, Debug, Subcommand)]
 pub enum Options {
-    /// What a login costs.
-    Login(LoginOptions),
+    /// What a login costs, and what Usher needs besides.
+    Login(Load),
+    /// What a login costs beside a bare program that does the least it needs.
+    Floor {
+        /// How much, and on what.
+        #[command(flatten)]
+        load: Load,
+        /// How often the two take turns.
+        #[arg(long, default_value_t = 5)]
+        rounds: usize,
+    },
+    /// What a login costs beside a million people and login tokens in the database.
+    Million {
+        /// How much, and on what.
+        #[command(flatten)]
+        load: Load,
+        /// How often the empty and the full database take turns.
+        #[arg(long, default_value_t = 5)]
+        rounds: usize,
+        /// People in the full database.
+        #[arg(long, default_value_t = 1_000_000)]
+        people: usize,
+    },
+    /// Where the processor time of a login goes, by `perf`.
+    Profile(Load),
 }
 
 /// How much is measured, and on what.
 #[derive(Clone, Debug, Args)]
-pub struct LoginOptions {
+pub struct Load {
     /// Also print the figures as one JSON object on the last line.
     #[arg(long)]
     json: bool,
-    /// Logins that are measured, on each database.
+    /// Fail if a figure is over what is needed.
+    #[arg(long)]
+    strict: bool,
+    /// Logins that are measured, on each database and in each round.
     #[arg(long, default_value_t = 2000)]
     logins: usize,
     /// Browsers that log in at the same time.
@@ -68,66 +100,133 @@ enum Profile {
     Dev,
 }
 
+/// What every measurement needs.
+struct Bench<'a> {
+    load: &'a Load,
+    usher: &'a Path,
+    progress: &'a Progress,
+}
+
+impl Options {
+    fn load(&self) -> &Load {
+        match self {
+            Self::Login(load) | Self::Profile(load) | Self::Floor { load, .. } | Self::Million { load, .. } => {
+                load
+            }
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Login(_) => "login",
+            Self::Floor { .. } => "floor",
+            Self::Million { .. } => "million",
+            Self::Profile(_) => "profile",
+        }
+    }
+}
+
+impl Load {
+    fn kinds(&self) -> &'static [Kind] {
+        match self.database {
+            Databases::Sqlite => &[Kind::Sqlite],
+            Databases::Postgres => &[Kind::Postgres],
+            Databases::Both => &[Kind::Sqlite, Kind::Postgres],
+        }
+    }
+}
+
 /// Runs the benchmark and prints its figures. A login that fails is an error, with its reason.
 pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
-    let Options::Login(login) = options;
+    let load = options.load();
     let (runtime, progress) = (tokio::runtime::Runtime::new(), Progress::printing());
     let runtime = runtime.context("the runtime cannot be started")?;
-    if login.profile == Profile::Release && cfg!(debug_assertions) {
+    if load.profile == Profile::Release && cfg!(debug_assertions) {
         // `cargo xtask` is a debug build: as a load generator it would take the processor from what it measures.
         let xtask = runtime.block_on(binary::released_xtask(&progress))?;
         let status = Command::new(xtask).args(std::env::args_os().skip(1)).status();
         let is_fine = status.context("the load generator cannot be run")?.success();
         return Ok(if is_fine { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     }
-    println!("cargo xtask bench login");
-    let all = runtime.block_on(measure(login, &progress))?;
-    println!("\n{}", figures::table(&all));
-    if login.json {
-        println!("{}", figures::json(&all));
+    println!("cargo xtask bench {}", options.name());
+    let before = probe::machine()?;
+    if let Options::Profile(_) = options {
+        let shares = runtime.block_on(profiled(load, &progress))?;
+        println!("\n{}\n\n{before}", profile::table(&shares));
+        return Ok(ExitCode::SUCCESS);
     }
-    Ok(ExitCode::SUCCESS)
+    let all = runtime.block_on(measure(options, &progress))?;
+    println!("\n{}\n\nat the start: {before}\nat the end:   {}", figures::table(&all), probe::machine()?);
+    if load.json {
+        println!("{}", report(options.name(), &before, &all));
+    }
+    let is_over = load.strict && figures::is_any_missed(&all);
+    Ok(if is_over { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-async fn measure(bench: &LoginOptions, progress: &Progress) -> anyhow::Result<Vec<(&'static str, Figures)>> {
-    ensure!(bench.logins > 0 && bench.concurrency > 0, "--logins and --concurrency must be at least 1");
-    let kinds: &[_] = match bench.database {
-        Databases::Sqlite => &[database::Kind::Sqlite],
-        Databases::Postgres => &[database::Kind::Postgres],
-        Databases::Both => &[database::Kind::Sqlite, database::Kind::Postgres],
-    };
-    if kinds.contains(&database::Kind::Postgres) {
-        install::ensure(&[Component::Postgres], progress).await?;
-    }
-    // A copy: others build the same file, with other features, while this runs.
-    let directory = tempfile::tempdir().context("no temporary directory can be made")?;
-    let usher = binary::usher(bench.profile, directory.path(), progress).await?;
+fn report(name: &str, machine: &str, all: &[Measured]) -> Value {
+    let mut report = figures::json(all);
+    report.insert("bench".to_owned(), json!(name));
+    report.insert("machine".to_owned(), json!(machine));
+    Value::Object(report)
+}
+
+async fn measure(options: &Options, progress: &Progress) -> anyhow::Result<Vec<Measured>> {
+    let load = options.load();
+    let with_shells = matches!(options, Options::Million { .. });
+    let (programs, usher) = prepare(load, with_shells, progress).await?;
+    let bench = Bench { load, usher: &usher, progress };
     let mut all = Vec::new();
-    for kind in kinds {
-        let figures =
-            on(*kind, bench, &usher, progress).await.with_context(|| format!("on {}", kind.name()))?;
-        all.push((kind.name(), figures));
+    for kind in load.kinds().iter().copied() {
+        let directory = tempfile::tempdir().context("no temporary directory can be made")?;
+        let figures = match options {
+            Options::Login(_) => login::figures(&bench, kind, directory.path()).await,
+            Options::Floor { rounds, .. } => {
+                let floor = programs.path().join(binary::FLOOR);
+                floor::figures(&bench, kind, directory.path(), &floor, *rounds).await
+            }
+            Options::Million { rounds, people, .. } => {
+                million::figures(&bench, kind, directory.path(), *rounds, *people).await
+            }
+            Options::Profile(_) => bail!("a profile has no figures"),
+        };
+        all.push(Measured { kind, figures: figures.with_context(|| format!("on {}", kind.name()))? });
     }
     Ok(all)
 }
 
-async fn on(
-    kind: database::Kind,
-    bench: &LoginOptions,
-    usher: &Path,
+async fn profiled(
+    load: &Load,
     progress: &Progress,
-) -> anyhow::Result<Figures> {
-    let directory = tempfile::tempdir().context("no temporary directory can be made")?;
-    let database = Database::start(kind, directory.path()).await?;
-    let site = Site::start(bench.logins).await?;
-    progress.line(&format!(
-        "{}: {} first logins, {} logins, {} at once ...",
-        kind.name(),
-        site.people().len(),
-        bench.logins,
-        bench.concurrency,
-    ));
-    Runs::new(usher, directory.path(), &database, site, bench).figures().await
+) -> anyhow::Result<Vec<(Kind, Vec<(&'static str, f64)>)>> {
+    let (_programs, usher) = prepare(load, false, progress).await?;
+    let bench = Bench { load, usher: &usher, progress };
+    let mut all = Vec::new();
+    for kind in load.kinds().iter().copied() {
+        let directory = tempfile::tempdir().context("no temporary directory can be made")?;
+        let shares = profile::shares(&bench, kind, directory.path()).await;
+        all.push((kind, shares.with_context(|| format!("on {}", kind.name()))?));
+    }
+    Ok(all)
+}
+
+/// Installs and builds what is measured: a directory with copies, since others build the same files, with other
+/// features, while this runs; and where `usher` is in it.
+async fn prepare(
+    load: &Load,
+    with_shells: bool,
+    progress: &Progress,
+) -> anyhow::Result<(tempfile::TempDir, std::path::PathBuf)> {
+    ensure!(load.logins > 0 && load.concurrency > 0, "--logins and --concurrency must be at least 1");
+    if load.kinds().contains(&Kind::Postgres) {
+        install::ensure(&[Component::Postgres], progress).await?;
+    }
+    if with_shells {
+        install::ensure(&[Component::DocumentTools], progress).await?;
+    }
+    let programs = tempfile::tempdir().context("no temporary directory can be made")?;
+    let usher = binary::programs(load.profile, programs.path(), progress).await?;
+    Ok((programs, usher))
 }
 
 #[cfg(test)]

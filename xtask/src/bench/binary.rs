@@ -1,4 +1,5 @@
-//! The programs of the benchmark, built from this workspace: the `usher` that is measured, and the load generator.
+//! The programs of the benchmark, built from this workspace: the `usher` that is measured, the floor it is compared with,
+//! and the load generator.
 
 use std::{
     fs,
@@ -13,31 +14,39 @@ use usher_lab::real::Progress;
 use super::Profile;
 use crate::workspace;
 
-/// Builds `usher` with the counter of statements and copies it into `directory`; where it is.
-pub(super) async fn usher(
+/// The bare program, in the directory of [`programs`].
+pub(super) const FLOOR: &str = "usher-floor";
+
+/// Builds `usher`, with the counter of statements, and the floor, by one cargo, so that both are made of the same crates;
+/// copies both into `directory`; where `usher` is.
+pub(super) async fn programs(
     profile: Profile,
     directory: &Path,
     progress: &Progress,
 ) -> anyhow::Result<PathBuf> {
-    let package = ["--workspace", "--bin=usher", "--features=usher-server/count-statements"];
-    let built = build("usher", profile, &package, progress).await?;
-    let copy = directory.join("usher");
-    fs::copy(&built, &copy).with_context(|| format!("{} cannot be copied", built.display()))?;
-    Ok(copy)
+    let packages =
+        ["--workspace", "--bin=usher", "--bin=usher-floor", "--features=usher-server/count-statements"];
+    for built in build("usher", profile, &packages, progress).await? {
+        let name = built.file_name().context("an executable has a name")?;
+        fs::copy(&built, directory.join(name))
+            .with_context(|| format!("{} cannot be copied", built.display()))?;
+    }
+    Ok(directory.join("usher"))
 }
 
 /// Builds this program as a release; where it is.
 pub(super) async fn released_xtask(progress: &Progress) -> anyhow::Result<PathBuf> {
-    build("the load generator", Profile::Release, &["--workspace", "--bin=xtask"], progress).await
+    let built = build("the load generator", Profile::Release, &["--workspace", "--bin=xtask"], progress).await?;
+    built.into_iter().next_back().context("cargo did not say where it put the load generator")
 }
 
-/// Builds one executable, cargo's own progress on standard error.
+/// Builds executables, cargo's own progress on standard error; where they are.
 async fn build(
     what: &str,
     profile: Profile,
     arguments: &[&str],
     progress: &Progress,
-) -> anyhow::Result<PathBuf> {
+) -> anyhow::Result<Vec<PathBuf>> {
     let (name, about) = match profile {
         Profile::Release => ("release", "some minutes from scratch"),
         Profile::Dev => ("dev", "a minute or two from scratch"),
@@ -49,13 +58,14 @@ async fn build(
     let output = cargo.output().await.context("cargo cannot be run")?;
     ensure!(output.status.success(), "{what} could not be built: cargo ended with {}", output.status);
     let messages = String::from_utf8_lossy(&output.stdout);
-    executable(&messages).with_context(|| format!("cargo did not say where it put {what}"))
+    let built = executables(&messages);
+    ensure!(!built.is_empty(), "cargo did not say where it put {what}");
+    Ok(built)
 }
 
 /// <https://doc.rust-lang.org/cargo/reference/external-tools.html#artifact-messages>: `executable` is null for
 /// everything that is none.
-fn executable(messages: &str) -> Option<PathBuf> {
+fn executables(messages: &str) -> Vec<PathBuf> {
     let messages = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let mut paths = messages.filter_map(|message| message.get("executable")?.as_str().map(PathBuf::from));
-    paths.next_back()
+    messages.filter_map(|message| message.get("executable")?.as_str().map(PathBuf::from)).collect()
 }

@@ -29,6 +29,14 @@ pub(super) fn memory_and_threads(pid: u32) -> anyhow::Result<(u32, u32)> {
     Ok((of("VmHWM")?, of("Threads")?))
 }
 
+/// Processors and load of this machine, for whoever reads the figures later.
+pub(super) fn machine() -> anyhow::Result<String> {
+    let processors = std::thread::available_parallelism().context("the processors cannot be counted")?;
+    let load = fs::read_to_string("/proc/loadavg").context("/proc/loadavg cannot be read")?;
+    let load: Vec<_> = load.split_whitespace().take(3).collect();
+    Ok(format!("{processors} processors, load average {}", load.join(" ")))
+}
+
 fn field(status: &str, name: &str) -> Option<u32> {
     let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
     line.split_whitespace().next()?.parse().ok()

@@ -16,8 +16,10 @@ pub(super) const CLIENT: &str = "https://app.bench.localhost/";
 pub(super) const ENCODED_CLIENT: &str = "https%3A%2F%2Fapp.bench.localhost%2F";
 
 /// Department and server name; long enough for the scripted homeserver's `as_token` to be a good one.
-const HOMESERVERS: [(&str, &str); 2] =
+pub(super) const HOMESERVERS: [(&str, &str); 2] =
     [("engineering", "engineering.bench.localhost"), ("history", "history.of.bench.localhost")];
+/// What everybody is called, before their number.
+pub(super) const NAME: &str = "person-";
 /// More people than browsers at the same time, few enough for their first logins to take no time.
 const MAX_PEOPLE: usize = 200;
 
@@ -44,6 +46,11 @@ pub(super) struct Person {
 impl Site {
     /// Starts the servers, with as many people as are needed for `logins`.
     pub(super) async fn start(logins: usize) -> anyhow::Result<Arc<Self>> {
+        Self::start_with(0..logins.min(MAX_PEOPLE)).await
+    }
+
+    /// Starts the servers, with the people of these numbers.
+    pub(super) async fn start_with(numbers: impl Iterator<Item = usize>) -> anyhow::Result<Arc<Self>> {
         let cas = CasServer::start().await.context("the scripted CAS server does not start")?;
         let cas_origin = cas.base_url().origin().ascii_serialization();
         let mut homeservers = Vec::new();
@@ -55,7 +62,7 @@ impl Site {
         }
         let person = |number: usize| {
             let (department, server_name) = HOMESERVERS[number % HOMESERVERS.len()];
-            let user = format!("person-{number}");
+            let user = format!("{NAME}{number}");
             let attributes =
                 [("department", department), ("displayName", "A Person"), ("mail", "person@ac.cdl")];
             let known = CasPerson::new(user.as_str());
@@ -68,13 +75,30 @@ impl Site {
                 base_url: base_url(server_name),
             }
         };
-        let people = (0..logins.min(MAX_PEOPLE)).map(person).collect();
+        let people = numbers.map(person).collect();
         Ok(Arc::new(Self { cas, cas_origin, homeservers, people }))
     }
 
     /// `http://127.0.0.1:PORT`
     pub(super) fn cas_origin(&self) -> &str {
         &self.cas_origin
+    }
+
+    /// What Usher calls the CAS server in its database.
+    pub(super) fn issuer(&self) -> String {
+        self.cas.base_url().as_str().trim_end_matches('/').to_owned()
+    }
+
+    /// Has the homeservers know everybody already, as if they had their accounts before.
+    pub(super) fn register_all(&self) {
+        for person in &self.people {
+            let homeserver = self.homeservers.iter().find(|homeserver| {
+                person.mxid.split_once(':').is_some_and(|(_, name)| name == homeserver.server_name())
+            });
+            if let Some(homeserver) = homeserver {
+                homeserver.add_user(&person.mxid);
+            }
+        }
     }
 
     /// Everybody; never empty.

@@ -1,40 +1,54 @@
-//! The benchmark runs and counts. How long anything takes is not asserted: other programs share the machine.
-
-use serde_json::Value;
+//! The benchmarks run and count. How long anything takes is not asserted: other programs share the machine.
 
 use super::*;
 
-const KEYS: [&str; 7] = [
-    "logins_per_s",
-    "p50_ms",
-    "p99_ms",
-    "cpu_ms_per_login",
-    "peak_rss_mb",
-    "statements_before_auth",
-    "statements_per_login",
-];
+const FEW: Load = Load {
+    json: true,
+    strict: false,
+    logins: 40,
+    concurrency: 8,
+    database: Databases::Both,
+    profile: Profile::Dev,
+};
+
+async fn figures_of(options: &Options, keys: &[&str]) -> impl Fn(&str, &str) -> f64 {
+    let all = measure(options, &Progress::silent()).await.expect("every login succeeds");
+    let measured = report(options.name(), "", &all);
+    let figure = move |database: &str, key: &str| {
+        let number = measured.pointer(&format!("/{database}/{key}")).and_then(Value::as_f64);
+        number.unwrap_or_else(|| panic!("{database} has no {key}: {measured}"))
+    };
+    for database in ["sqlite", "postgres"] {
+        for key in keys {
+            assert!(figure(database, key).is_finite(), "{database}: {key}");
+        }
+    }
+    figure
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_login_is_measured_on_both_databases_and_takes_at_most_seven_statements() {
-    let bench = LoginOptions {
-        json: true,
-        logins: 40,
-        concurrency: 8,
-        database: Databases::Both,
-        profile: Profile::Dev,
-    };
-    let all = measure(&bench, &Progress::silent()).await.expect("every login succeeds");
-    let measured = figures::json(&all);
+    let keys = [
+        "logins_per_s",
+        "p50_ms",
+        "p99_ms",
+        "cpu_ms_per_login",
+        "peak_rss_mb",
+        "peak_rss_mb_10k_attempts",
+        "first_answer_ms",
+        "get_login_cpu_ms",
+    ];
+    let figure = figures_of(&Options::Login(FEW), &keys).await;
     for database in ["sqlite", "postgres"] {
-        let figure = |key: &str| {
-            let number = measured.pointer(&format!("/{database}/{key}")).and_then(Value::as_f64);
-            number.unwrap_or_else(|| panic!("{database} has no {key}: {measured}"))
-        };
-        for key in KEYS {
-            assert!(figure(key).is_finite(), "{database}: {key}");
-        }
-        assert!(figure("statements_before_auth").abs() < f64::EPSILON, "{database}: {measured}");
-        let per_login = figure("statements_per_login");
-        assert!((1.0..=7.0).contains(&per_login), "{database}: {measured}");
+        assert!(figure(database, "statements_before_auth").abs() < f64::EPSILON, "{database}");
+        let per_login = figure(database, "statements_per_login");
+        assert!((1.0..=7.0).contains(&per_login), "{database}: {per_login}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_floor_signs_people_in_by_ushers_own_statements() {
+    let options = Options::Floor { load: FEW, rounds: 2 };
+    let figure = figures_of(&options, &["cpu_ms_per_login", "floor_cpu_ms", "vs_floor"]).await;
+    assert!(figure("postgres", "floor_other_statements").abs() < f64::EPSILON, "bring crates/floor up to date");
 }
