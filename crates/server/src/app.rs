@@ -4,7 +4,6 @@ use std::{collections::BTreeMap, future::Future, sync::Arc, time::Duration};
 
 use ruma_common::ServerName;
 use tokio::sync::{Notify, Semaphore};
-use tracing::Instrument as _;
 use url::Url;
 use usher_core::{Entropy, ProviderId, Requirement, SsoProvider, mapping::Reserved, select::Chain};
 use usher_homeserver::{Handoff, Homeserver, InvalidHomeserver};
@@ -19,6 +18,7 @@ use crate::{
     limits::Limits,
     pages::Pages,
     registry::Backends,
+    use_case,
 };
 
 /// Longest answer read of a homeserver. Logins are a few hundred bytes; device lists some kilobytes.
@@ -141,20 +141,9 @@ impl App {
 }
 
 impl App {
-    /// Runs a use case on the runtime that ends last, to its end, whatever becomes of the request.
-    ///
-    /// A pooled connection lives on the runtime that opened it. Were that one of actix's workers, a worker that
-    /// stops (at SIGTERM, idle ones at once) would cut the calls of requests that others are still finishing. And
-    /// a client that hangs up must not stop a use case between two steps.
+    /// Runs a use case to its end, whatever becomes of the request, on the runtime that ends last.
     pub async fn run<T: Send + 'static>(&self, use_case: impl Future<Output = T> + Send + 'static) -> T {
-        match self.runtime.spawn(use_case.in_current_span()).await {
-            Ok(output) => output,
-            Err(error) => match error.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                // The runtime is shutting down, which it does after the server has ended.
-                Err(_) => std::future::pending().await,
-            },
-        }
+        use_case::run(&self.runtime, use_case).await
     }
 }
 

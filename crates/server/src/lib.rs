@@ -21,3 +21,4 @@ mod routes;
 mod select;
 pub mod serve;
 mod sweep;
+mod use_case;
