@@ -110,9 +110,10 @@ struct Bench<'a> {
 impl Options {
     fn load(&self) -> &Load {
         match self {
-            Self::Login(load) | Self::Profile(load) | Self::Floor { load, .. } | Self::Million { load, .. } => {
-                load
-            }
+            Self::Login(load)
+            | Self::Profile(load)
+            | Self::Floor { load, .. }
+            | Self::Million { load, .. } => load,
         }
     }
 
@@ -157,6 +158,9 @@ pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
     }
     let all = runtime.block_on(measure(options, &progress))?;
     println!("\n{}\n\nat the start: {before}\nat the end:   {}", figures::table(&all), probe::machine()?);
+    if load.profile == Profile::Dev {
+        println!("Usher was a debug build: its times mean nothing.");
+    }
     if load.json {
         println!("{}", report(options.name(), &before, &all));
     }
@@ -195,10 +199,7 @@ async fn measure(options: &Options, progress: &Progress) -> anyhow::Result<Vec<M
     Ok(all)
 }
 
-async fn profiled(
-    load: &Load,
-    progress: &Progress,
-) -> anyhow::Result<Vec<(Kind, Vec<(&'static str, f64)>)>> {
+async fn profiled(load: &Load, progress: &Progress) -> anyhow::Result<Vec<(Kind, Vec<(&'static str, f64)>)>> {
     let (_programs, usher) = prepare(load, false, progress).await?;
     let bench = Bench { load, usher: &usher, progress };
     let mut all = Vec::new();
@@ -218,6 +219,7 @@ async fn prepare(
     progress: &Progress,
 ) -> anyhow::Result<(tempfile::TempDir, std::path::PathBuf)> {
     ensure!(load.logins > 0 && load.concurrency > 0, "--logins and --concurrency must be at least 1");
+    ensure!(!load.strict || load.profile == Profile::Release, "--strict is for the figures of a release");
     if load.kinds().contains(&Kind::Postgres) {
         install::ensure(&[Component::Postgres], progress).await?;
     }

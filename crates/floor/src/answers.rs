@@ -105,8 +105,7 @@ async fn redeem(site: &Site, body: &[u8]) -> anyhow::Result<HttpResponse> {
     let claimed = claimed.context("the token is not good")?;
     let (_, server_name) = claimed.mxid.split_once(':').context("no server name")?;
     let homeserver = site.homeservers.get(server_name).context("no such homeserver")?;
-    let mut session =
-        site.calls.log_in(homeserver, &claimed.mxid, &claimed.device_id, display_name).await?;
+    let mut session = site.calls.log_in(homeserver, &claimed.mxid, &claimed.device_id, display_name).await?;
     ensure!(site.pools.redeem(&token_hash, &lease, &claimed, now()).await?, "the lease ran out");
     session["well_known"] = json!({ "m.homeserver": { "base_url": homeserver.base_url } });
     Ok(HttpResponse::Ok().content_type("application/json").body(session.to_string()))

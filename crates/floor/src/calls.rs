@@ -18,7 +18,10 @@ impl Calls {
     pub(crate) fn new() -> anyhow::Result<Self> {
         let mut headers = HeaderMap::new();
         headers.insert(HeaderName::from_static("usher-hop"), HeaderValue::from_static("1"));
-        #[expect(clippy::disallowed_methods, reason = "the floor has nothing of Usher's, its client included")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the floor has nothing of Usher's, its client included"
+        )]
         let client = Client::builder()
             .redirect(Policy::none())
             .no_proxy()

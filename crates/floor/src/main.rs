@@ -31,12 +31,11 @@ async fn main() -> anyhow::Result<()> {
     let config = serde_json::from_slice(&config).with_context(|| format!("{CONFIG} is not JSON"))?;
     let site = web::Data::new(Site::new(&config).await?);
     let listen = site.listen.clone();
-    let server = HttpServer::new(move || {
-        App::new().app_data(site.clone()).default_service(web::to(answers::any))
-    })
-    .client_request_timeout(HEAD_DEADLINE)
-    .keep_alive(KEEP_ALIVE)
-    .bind(&listen)
-    .with_context(|| format!("{listen} cannot be bound"))?;
+    let server =
+        HttpServer::new(move || App::new().app_data(site.clone()).default_service(web::to(answers::any)))
+            .client_request_timeout(HEAD_DEADLINE)
+            .keep_alive(KEEP_ALIVE)
+            .bind(&listen)
+            .with_context(|| format!("{listen} cannot be bound"))?;
     server.run().await.context("the server stopped")
 }

@@ -36,7 +36,8 @@ pub(super) async fn programs(
 
 /// Builds this program as a release; where it is.
 pub(super) async fn released_xtask(progress: &Progress) -> anyhow::Result<PathBuf> {
-    let built = build("the load generator", Profile::Release, &["--workspace", "--bin=xtask"], progress).await?;
+    let built =
+        build("the load generator", Profile::Release, &["--workspace", "--bin=xtask"], progress).await?;
     built.into_iter().next_back().context("cargo did not say where it put the load generator")
 }
 

@@ -108,7 +108,10 @@ impl Database {
                      JOIN pg_database ON pg_database.oid = dbid WHERE datname = '{}'",
                     self.name
                 );
-                psql(cluster.url().as_str(), &question).await?.parse().context("pg_stat_statements gave no number")
+                psql(cluster.url().as_str(), &question)
+                    .await?
+                    .parse()
+                    .context("pg_stat_statements gave no number")
             }
         }
     }
@@ -141,8 +144,7 @@ async fn psql(url: &str, script: &str) -> anyhow::Result<String> {
 async fn shell(program: &str, arguments: &[&str], script: &str) -> anyhow::Result<String> {
     let mut shell = tokio::process::Command::new(program);
     shell.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut shell =
-        shell.kill_on_drop(true).spawn().with_context(|| format!("{program} cannot be run"))?;
+    let mut shell = shell.kill_on_drop(true).spawn().with_context(|| format!("{program} cannot be run"))?;
     let mut input = shell.stdin.take().context("its input was piped")?;
     // One that ends early says why itself.
     let _ = input.write_all(script.as_bytes()).await;

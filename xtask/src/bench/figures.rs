@@ -142,8 +142,7 @@ mod tests {
 
     #[test]
     fn a_median_is_in_the_middle() {
-        for (values, expected) in
-            [(&[][..], 0.0), (&[3.0], 3.0), (&[4.0, 1.0], 2.5), (&[9.0, 1.0, 2.0], 2.0)]
+        for (values, expected) in [(&[][..], 0.0), (&[3.0], 3.0), (&[4.0, 1.0], 2.5), (&[9.0, 1.0, 2.0], 2.0)]
         {
             assert!((median(values.iter().copied()) - expected).abs() < f64::EPSILON, "{values:?}");
         }

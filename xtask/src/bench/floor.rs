@@ -65,8 +65,7 @@ pub(super) async fn figures(
         ),
     ];
     if kind == Kind::Postgres {
-        let others: Vec<_> =
-            database.usual_statements(logins).await?.difference(&usual).cloned().collect();
+        let others: Vec<_> = database.usual_statements(logins).await?.difference(&usual).cloned().collect();
         for statement in &others {
             bench.progress.line(&format!("the floor runs what usher does not: {statement}"));
         }

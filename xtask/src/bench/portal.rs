@@ -63,8 +63,7 @@ impl Portal {
         work: impl AsyncFnOnce(Running<'_>) -> anyhow::Result<T>,
     ) -> anyhow::Result<T> {
         self.process.start_again().await?;
-        let running =
-            Running { process: &self.process, site: &self.site, concurrency: self.concurrency };
+        let running = Running { process: &self.process, site: &self.site, concurrency: self.concurrency };
         let done = work(running).await.map_err(|error| with_log(&error, &self.process))?;
         self.process.stop().await?;
         Ok(done)

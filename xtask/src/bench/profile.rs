@@ -58,7 +58,8 @@ pub(super) async fn shares(
     bench.progress.line(&format!("{}: reading the samples ...", kind.name()));
     let mut script = Command::new("perf");
     script.args(["script", "--no-inline", "-F", "ip,sym", "-i"]).arg(&samples);
-    let mut script = script.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().context("perf cannot be run")?;
+    let mut script =
+        script.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().context("perf cannot be run")?;
     let output = script.stdout.take().context("its output was piped")?;
     let parts = Parts::read(std::io::BufReader::new(output))?;
     ensure!(script.wait()?.success(), "perf script failed");
@@ -67,7 +68,9 @@ pub(super) async fn shares(
 
 /// One line a part, one column a database.
 pub(super) fn table(all: &[(Kind, Vec<(&'static str, f64)>)]) -> String {
-    let mut lines = vec![all.iter().fold(format!("{:<64}", ""), |line, (kind, _)| line + &format!("{:>10}", kind.name()))];
+    let mut lines = vec![
+        all.iter().fold(format!("{:<64}", ""), |line, (kind, _)| line + &format!("{:>10}", kind.name())),
+    ];
     let names = all.first().into_iter().flat_map(|(_, shares)| shares.iter().map(|(name, _)| *name));
     for (index, name) in names.enumerate() {
         let shares = all.iter().map(|(_, shares)| format!("{:>8.1} %", 100.0 * shares[index].1));

@@ -50,5 +50,8 @@ async fn a_login_is_measured_on_both_databases_and_takes_at_most_seven_statement
 async fn the_floor_signs_people_in_by_ushers_own_statements() {
     let options = Options::Floor { load: FEW, rounds: 2 };
     let figure = figures_of(&options, &["cpu_ms_per_login", "floor_cpu_ms", "vs_floor"]).await;
-    assert!(figure("postgres", "floor_other_statements").abs() < f64::EPSILON, "bring crates/floor up to date");
+    assert!(
+        figure("postgres", "floor_other_statements").abs() < f64::EPSILON,
+        "bring crates/floor up to date"
+    );
 }

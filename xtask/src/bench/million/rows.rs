@@ -80,7 +80,9 @@ pub(super) async fn insert_tokens(kind: Kind, database: &Database, issuer: &str)
 /// without statistics.
 pub(super) async fn settle(kind: Kind, database: &Database) -> anyhow::Result<()> {
     let script = match kind {
-        Kind::Sqlite => "DROP TABLE bench_people; PRAGMA journal_mode = WAL; PRAGMA wal_checkpoint(TRUNCATE);",
+        Kind::Sqlite => {
+            "DROP TABLE bench_people; PRAGMA journal_mode = WAL; PRAGMA wal_checkpoint(TRUNCATE);"
+        }
         Kind::Postgres => "DROP TABLE bench_people; VACUUM ANALYZE; CHECKPOINT;",
     };
     database.run(script).await.map(drop)

@@ -11,13 +11,19 @@ const PARTS: [(&str, &[&str]); 13] = [
     ("sealing and opening the attempt, hashes", &["chacha20", "poly1305", "sha2::", "KeyRing"]),
     ("XML and JSON", &["roxmltree", "serde_json", "usher_cas::response"]),
     ("log lines and spans", &["tracing", "sharded_slab", "matchers::"]),
-    ("SQLite itself: pages, write-ahead log, locks", &["sqlite3", "unixRead", "unixWrite", "pager", "walFrames"]),
+    (
+        "SQLite itself: pages, write-ahead log, locks",
+        &["sqlite3", "unixRead", "unixWrite", "pager", "walFrames"],
+    ),
     ("connection pool, statement timeouts", &["sqlx_core::pool", "usher_store"]),
     ("database driver: protocol, or channel to its thread", &["sqlx_", "futures_intrusive", "flume"]),
     ("outgoing HTTP: two calls", &["reqwest", "hyper", "usher_http", "tower"]),
     ("finding the route", &["actix_router", "regex"]),
     ("incoming HTTP: sockets, parsing, middleware", &["actix_http", "actix_server", "actix_web", "httparse"]),
-    ("waiting: epoll, going to sleep and waking", &["mio::", "epoll_wait", "::park", "Unparker", "tokio::runtime::io", "wake_by", "notify_parked"]),
+    (
+        "waiting: epoll, going to sleep and waking",
+        &["mio::", "epoll_wait", "::park", "Unparker", "tokio::runtime::io", "wake_by", "notify_parked"],
+    ),
     ("the rest of Usher", &["usher", "url::", "percent_encoding", "form_urlencoded"]),
     ("the runtime", &["tokio", "futures_util", "actix_rt", "futures_core"]),
     (REST, &[]),
@@ -61,7 +67,8 @@ impl Parts {
     pub(super) fn shares(&self) -> Option<Vec<(&'static str, f64)>> {
         let all: u32 = self.counts.iter().sum();
         let share = |count: &u32| f64::from(*count) / f64::from(all);
-        (all > 0).then(|| PARTS.iter().zip(&self.counts).map(|((name, _), count)| (*name, share(count))).collect())
+        (all > 0)
+            .then(|| PARTS.iter().zip(&self.counts).map(|((name, _), count)| (*name, share(count))).collect())
     }
 }
 
