@@ -25,7 +25,7 @@ const DEATHS: [(&str, At, &str); 5] = [
     ("failed, not noted", At::WriteAfter(Endpoint::Join, "provisioning"), "active"),
 ];
 
-async fn is_given(kind: Kind, (name, at, state): (&str, At, &str)) -> anyhow::Result<()> {
+async fn is_given(kind: Kind, (name, at, account): (&str, At, &str)) -> anyhow::Result<()> {
     let mut stage = Stage::set_with(kind, TIMEOUT, |portal| {
         portal.homeservers[0]["new_account"]["join"] = json!([WELCOME]);
     })
@@ -36,7 +36,7 @@ async fn is_given(kind: Kind, (name, at, state): (&str, At, &str)) -> anyhow::Re
     let trap = Trap::set(&stage, at).await?;
     let visit = stage.start_sign_in();
     let trapped = trap.sprung(&stage).await?;
-    assert_eq!(stage.database.accounts().await?, [format!("{ALICE} {state}")], "{kind:?}, {name}");
+    assert_eq!(stage.database.accounts().await?, [format!("{ALICE} {account}")], "{kind:?}, {name}");
     stage.usher.kill()?;
     // Whether the sign-in was done by then is not what this is about.
     drop(visit.await);
