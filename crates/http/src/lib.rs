@@ -3,15 +3,21 @@
 //! No redirect is followed, no proxy is read from the environment, every call has a deadline, every body a
 //! bound, and every request carries [`HOP_HEADER`], so that a request which comes back to Usher is noticed.
 //! What went wrong is told by what the caller can do about it: [`SendError`].
+//!
+//! Requests of our own are made by [`Outgoing`] and read whole; other people's are passed on by [`Relay`], as they came.
+
+mod relay;
 
 use std::time::Duration;
 
 use reqwest::{
-    Certificate, Client, RequestBuilder, StatusCode,
+    Certificate, Client, RequestBuilder,
     header::{HeaderMap, HeaderName, HeaderValue},
     redirect::Policy,
 };
 
+pub use hyper::{StatusCode, body::Bytes};
+pub use relay::{AnswerBody, Feed, FeedEnded, NoRelay, Passed, Passing, Relay, RelayError, RequestBody};
 pub use reqwest::{Method, header};
 
 /// On every request Usher sends. One that arrives with it came from an Usher: its own `upstream_url` points at it.
