@@ -6,7 +6,7 @@
 
 use std::{net::IpAddr, time::Duration};
 
-use reqwest::Method;
+use reqwest::{Method, RequestBuilder};
 use ruma_common::{OwnedUserId, UserId};
 use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -192,11 +192,23 @@ impl Homeserver {
         client: Option<IpAddr>,
     ) -> Result<Said, CallError> {
         let Handoff::ApplicationService { as_token } = &self.handoff;
-        let mut request = self
-            .outgoing
-            .request(method, url)
-            .bearer_auth(as_token.expose_secret())
-            .header(header::ACCEPT, "application/json");
+        let request = self.outgoing.request(method, url).bearer_auth(as_token.expose_secret());
+        self.exchange(request, body, client).await
+    }
+
+    /// Asks as anybody could, on behalf of somebody at `client`.
+    pub(crate) async fn get_as_anybody(&self, client: IpAddr, url: Url) -> Result<Said, CallError> {
+        self.exchange(self.outgoing.request(Method::GET, url), None, Some(client)).await
+    }
+
+    async fn exchange(
+        &self,
+        request: RequestBuilder,
+        body: Option<Vec<u8>>,
+        client: Option<IpAddr>,
+    ) -> Result<Said, CallError> {
+        let Handoff::ApplicationService { as_token } = &self.handoff;
+        let mut request = request.header(header::ACCEPT, "application/json");
         if let Some(body) = body {
             request = request.header(header::CONTENT_TYPE, "application/json").body(body);
         }

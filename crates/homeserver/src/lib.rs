@@ -13,6 +13,7 @@ mod call;
 mod devices;
 mod display_name;
 mod email;
+mod flows;
 mod homeserver;
 mod join;
 mod login;
@@ -22,6 +23,7 @@ mod retry_after;
 
 pub use call::{CallError, Misbehaviour, Refusal};
 pub use email::AddedEmail;
+pub use flows::LoginFlows;
 pub use homeserver::{Handoff, Homeserver, InvalidHomeserver};
 pub use login::{HandoffError, LogIn, Session};
 pub use probe::Probe;

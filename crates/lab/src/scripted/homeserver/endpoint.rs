@@ -18,6 +18,8 @@ pub enum Endpoint {
     Devices,
     /// `PUT /profile/{userId}/displayname`
     DisplayName,
+    /// `GET /login`
+    Flows,
     /// `POST /login`
     Login,
     /// `POST /join/{roomIdOrAlias}`
@@ -37,6 +39,7 @@ pub(super) enum Route {
     Register,
     Devices,
     DisplayName { user: String },
+    Flows,
     Login,
     Join { room: String },
     AdminFlag { user: String },
@@ -94,6 +97,7 @@ impl Route {
             (&Method::PUT, ["profile", user, "displayname"]) => {
                 Some(Self::DisplayName { user: percent_decode(user)? })
             }
+            (&Method::GET, ["login"]) => Some(Self::Flows),
             (&Method::POST, ["login"]) => Some(Self::Login),
             (&Method::POST, ["join", room]) => Some(Self::Join { room: percent_decode(room)? }),
             _ => None,
@@ -122,6 +126,7 @@ impl Route {
             Self::Register => Endpoint::Register,
             Self::Devices => Endpoint::Devices,
             Self::DisplayName { .. } => Endpoint::DisplayName,
+            Self::Flows => Endpoint::Flows,
             Self::Login => Endpoint::Login,
             Self::Join { .. } => Endpoint::Join,
             Self::AdminFlag { .. } => Endpoint::AdminFlag,
@@ -136,6 +141,7 @@ impl Route {
             Self::Register => register(site, request),
             Self::Devices => devices(site, request),
             Self::DisplayName { user } => set_display_name(site, request, user),
+            Self::Flows => Ok(flows()),
             Self::Login => log_in(site, request),
             Self::Join { room } => join(site, request, room),
             Self::AdminFlag { user } => admin::flag(site, request, user),
@@ -220,6 +226,17 @@ fn join(site: &Site, request: &Request, room: &str) -> Result<Reply, Reply> {
     people.add(&user).rooms.insert(room.to_owned());
     let room_id = format!("!{}:{}", room.len(), site.server_name);
     Ok(Reply::json(200, &json!({ "room_id": room_id })))
+}
+
+/// With a single sign-on of its own, which nobody is to be sent to by way of Usher.
+fn flows() -> Reply {
+    let sso = json!({ "type": "m.login.sso", "identity_providers": [{ "id": "own", "name": "Its own" }] });
+    let flows = json!([
+        { "type": "m.login.password" },
+        sso,
+        { "type": "m.login.application_service" },
+    ]);
+    Reply::json(200, &json!({ "flows": flows }))
 }
 
 fn log_in(site: &Site, request: &Request) -> Result<Reply, Reply> {
