@@ -7,7 +7,7 @@ use tokio::sync::{Notify, Semaphore};
 use url::Url;
 use usher_core::{Entropy, ProviderId, Requirement, SsoProvider, mapping::Reserved, select::Chain};
 use usher_homeserver::{Handoff, Homeserver, InvalidHomeserver};
-use usher_http::{BuildError, Outgoing};
+use usher_http::{BuildError, NoRelay, Outgoing, Relay};
 use usher_store::Store;
 
 use crate::{
@@ -92,6 +92,8 @@ pub struct ServedHomeserver {
     pub reserved: Reserved,
     /// Told when somebody there is to be given something: see `provision`.
     pub newcomers: Arc<Notify>,
+    /// The way there for what passes through; for those with `hosts`.
+    pub relay: Option<Relay>,
 }
 
 /// The configured homeservers.
@@ -144,6 +146,11 @@ impl App {
     /// Runs a use case to its end, whatever becomes of the request, on the runtime that ends last.
     pub async fn run<T: Send + 'static>(&self, use_case: impl Future<Output = T> + Send + 'static) -> T {
         use_case::run(&self.runtime, use_case).await
+    }
+
+    /// Runs what nobody needs once the request is gone: it ends with whoever waits for it.
+    pub(crate) async fn run_while_wanted<T>(&self, task: impl Future<Output = T>) -> T {
+        use_case::run_while_wanted(&self.runtime, task).await
     }
 }
 
@@ -241,11 +248,23 @@ impl Homeservers {
                             error.to_string(),
                         );
                     }
+                    let relay = match relay_to(configured) {
+                        Ok(relay) => relay,
+                        Err(error) => {
+                            let key = match error {
+                                NoRelay::CaBundle => "ca_file",
+                                NoRelay::Tls(_) | NoRelay::NotHttp => "upstream_url",
+                            };
+                            problems.error(format!("{path}.{key}"), error.to_string());
+                            continue;
+                        }
+                    };
                     homeservers.insert(ServedHomeserver {
                         config: configured.clone(),
                         client,
                         reserved,
                         newcomers: Arc::default(),
+                        relay,
                     });
                 }
                 Err(error) => {
@@ -278,11 +297,20 @@ impl Homeservers {
         self.order.iter().filter_map(|name| self.by_name.get(name))
     }
 
-    /// The homeserver for which Usher answers at `host` (a host name in its canonical spelling).
+    /// The homeserver for which Usher answers at `host` (a host name in its canonical spelling), and the way there.
     #[must_use]
-    pub fn at_host(&self, host: &str) -> Option<&ServedHomeserver> {
-        self.iter().find(|homeserver| homeserver.config.hosts.iter().any(|own| own == host))
+    pub fn at_host(&self, host: &str) -> Option<(&ServedHomeserver, &Relay)> {
+        let is_its = |homeserver: &&ServedHomeserver| homeserver.config.hosts.iter().any(|own| own == host);
+        self.iter().find(is_its).and_then(|homeserver| Some((homeserver, homeserver.relay.as_ref()?)))
     }
+}
+
+fn relay_to(configured: &HomeserverConfig) -> Result<Option<Relay>, NoRelay> {
+    if configured.hosts.is_empty() {
+        return Ok(None);
+    }
+    let HomeserverConfig { ca_pem, upstream_url, pass_through_timeout, .. } = configured;
+    Relay::new(ca_pem.as_deref(), upstream_url, *pass_through_timeout).map(Some)
 }
 
 fn outgoing_for(configured: &HomeserverConfig, outgoing: &Outgoing) -> Result<Outgoing, BuildError> {

@@ -4,16 +4,18 @@
 //! Two types that never mix: Matrix endpoints answer [`MatrixError`], pages answer [`PageProblem`]. Neither
 //! says anything of the cause; the log does.
 
-use std::{error::Error, fmt::Write as _};
+use std::{error::Error, fmt::Write as _, time::Duration};
 
 use actix_web::http::StatusCode;
 use ruma_common::ServerName;
 use usher_core::{ProviderError, Refusal, SelectError};
 use usher_homeserver::{CallError, HandoffError, RegisterError};
+use usher_http::RelayError;
 use usher_store::StoreError;
 
 use crate::{
     attempt::{AdoptError, BeginError, ClientRedirectError, ConfirmError, EstablishError, FinishError},
+    gateway::PassError,
     http::{MatrixError, PageProblem},
     limits::Limited,
     login::RedeemError,
@@ -143,6 +145,9 @@ impl From<&FinishError> for PageProblem {
                 (Loudness::Warn, Self::retry(StatusCode::SERVICE_UNAVAILABLE, "database"))
             }
             FinishError::NoHomeserver => (Loudness::Warn, Self::new(StatusCode::FORBIDDEN, "no-homeserver")),
+            FinishError::Elsewhere(name) => {
+                (Loudness::Info, Self::new(StatusCode::FORBIDDEN, "elsewhere").about(name.as_str()))
+            }
             FinishError::HomeserverGone(name) => {
                 (Loudness::Error, Self::new(StatusCode::FORBIDDEN, "homeserver-gone").about(name.as_str()))
             }
@@ -301,21 +306,12 @@ impl From<&RedeemError> for MatrixError {
 fn handoff(cause: &HandoffError) -> (Loudness, MatrixError) {
     let bad_gateway = |sentence: &str| MatrixError::new(StatusCode::BAD_GATEWAY, "M_UNKNOWN", sentence);
     match cause {
-        HandoffError::NotConnected(_) | HandoffError::ServerError { .. } => (
-            Loudness::Error,
-            bad_gateway("Your homeserver does not answer at the moment: try again in a few minutes"),
-        ),
-        HandoffError::Ambiguous(_) => (
-            Loudness::Error,
-            MatrixError::new(
-                StatusCode::GATEWAY_TIMEOUT,
-                "M_UNKNOWN",
-                "Your homeserver did not answer in time: try again in a minute",
-            ),
-        ),
+        HandoffError::NotConnected(_) | HandoffError::ServerError { .. } => {
+            (Loudness::Error, not_answering())
+        }
+        HandoffError::Ambiguous(_) => (Loudness::Error, not_in_time()),
         HandoffError::RateLimited { retry_after } => {
-            let retry_after = retry_after.unwrap_or(std::time::Duration::from_secs(5));
-            (Loudness::Warn, MatrixError::limited("Your homeserver is busy: try again later", retry_after))
+            (Loudness::Warn, busy(retry_after.unwrap_or(DEFAULT_RETRY_AFTER)))
         }
         HandoffError::Misbehaved(_)
         | HandoffError::NotAllowed(_)
@@ -347,6 +343,91 @@ fn handoff(cause: &HandoffError) -> (Loudness, MatrixError) {
             ),
         ),
     }
+}
+
+impl From<&PassError> for MatrixError {
+    fn from(error: &PassError) -> Self {
+        let (loudness, answer) = match error {
+            PassError::Relay(RelayError::Target(_)) => (
+                Loudness::Debug,
+                Self::new(StatusCode::BAD_REQUEST, "M_UNRECOGNIZED", "This address cannot be passed on"),
+            ),
+            PassError::Relay(RelayError::NotConnected(_)) => (Loudness::Error, not_answering()),
+            PassError::Relay(RelayError::Cut(_)) | PassError::Upgraded => (
+                Loudness::Error,
+                Self::new(
+                    StatusCode::BAD_GATEWAY,
+                    "M_UNKNOWN",
+                    "Your homeserver gave no answer that can be understood: try again in a few minutes",
+                ),
+            ),
+            PassError::Relay(RelayError::Silent(_)) => (Loudness::Error, not_in_time()),
+            PassError::Relay(RelayError::Stalled(_)) => (
+                Loudness::Debug,
+                Self::new(StatusCode::REQUEST_TIMEOUT, "M_UNKNOWN", "The request did not come whole in time"),
+            ),
+            PassError::Relay(RelayError::Broken) | PassError::HungUp => (
+                Loudness::Debug,
+                Self::new(StatusCode::BAD_REQUEST, "M_UNKNOWN", "The request did not come whole"),
+            ),
+        };
+        log(loudness, error);
+        answer
+    }
+}
+
+/// Asking a homeserver how people log in there.
+impl From<&CallError> for MatrixError {
+    fn from(error: &CallError) -> Self {
+        let (loudness, answer) = match error {
+            CallError::NotConnected(_) | CallError::ServerError { .. } => (Loudness::Error, not_answering()),
+            CallError::Ambiguous(_) => (Loudness::Error, not_in_time()),
+            CallError::RateLimited { retry_after } => {
+                (Loudness::Warn, busy(retry_after.unwrap_or(DEFAULT_RETRY_AFTER)))
+            }
+            CallError::Looped => (
+                Loudness::Error,
+                Self::new(
+                    StatusCode::LOOP_DETECTED,
+                    "M_UNKNOWN",
+                    "homeservers[].upstream_url leads to Usher itself: it must be the homeserver's own address",
+                ),
+            ),
+            CallError::Misbehaved(_) | CallError::NotAllowed(_) | CallError::ForeignUser => (
+                Loudness::Error,
+                Self::new(
+                    StatusCode::BAD_GATEWAY,
+                    "M_UNKNOWN",
+                    "Your homeserver does not say how people log in there, and only its operators can mend that",
+                ),
+            ),
+        };
+        log(loudness, error);
+        answer
+    }
+}
+
+/// Where a homeserver does not say how long to wait.
+const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(5);
+
+fn busy(retry_after: Duration) -> MatrixError {
+    MatrixError::limited("Your homeserver is busy: try again later", retry_after)
+}
+
+fn not_answering() -> MatrixError {
+    MatrixError::new(
+        StatusCode::BAD_GATEWAY,
+        "M_UNKNOWN",
+        "Your homeserver does not answer at the moment: try again in a few minutes",
+    )
+}
+
+fn not_in_time() -> MatrixError {
+    MatrixError::new(
+        StatusCode::GATEWAY_TIMEOUT,
+        "M_UNKNOWN",
+        "Your homeserver did not answer in time: try again in a minute",
+    )
 }
 
 /// 503: something Usher depends on is away.

@@ -2,13 +2,15 @@
 
 mod arrival;
 mod body;
+mod hangup;
 mod json;
 mod outer;
 mod page;
 mod request;
 
-pub(crate) use arrival::{Forwarding, arrival};
+pub(crate) use arrival::{Arrival, Forwarding, arrival};
 pub(crate) use body::{BodyError, read as read_body};
+pub(crate) use hangup::Hangup;
 pub(crate) use json::{MatrixError, json};
 pub(crate) use outer::outer;
 pub(crate) use page::redirect;

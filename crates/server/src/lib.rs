@@ -2,7 +2,7 @@
 //! homeserver.
 //!
 //! `routes` extract and render, use cases (`attempt`, `login`) decide, `app` holds what they need, `config`
-//! says how. The walk of a login is in `docs/ARCHITECTURE.md`.
+//! says how; `gateway` is what is answered at the homeservers' own hosts. The walk of a login is in `docs/ARCHITECTURE.md`.
 
 pub mod app;
 pub mod attempt;
@@ -10,6 +10,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 mod error;
+mod gateway;
 mod http;
 pub mod limits;
 pub mod login;

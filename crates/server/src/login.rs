@@ -4,6 +4,6 @@
 mod issue;
 mod redeem;
 
-pub(crate) use issue::spend_keys;
 pub use issue::{Issue, issue, new_token};
+pub(crate) use issue::{claims_to_be_ours, spend_keys};
 pub use redeem::{LoggedIn, RedeemError, TokenLogin, redeem};

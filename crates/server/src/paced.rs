@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use crate::http::Hangup;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     time::{Instant, Sleep},
@@ -37,6 +38,7 @@ pub(crate) struct Paced<S> {
     is_reading_put_off: bool,
     /// When this turn has taken too long.
     deadline: Pin<Box<Sleep>>,
+    hangup: Hangup,
 }
 
 /// Whose turn it is.
@@ -53,11 +55,18 @@ enum Turn {
 impl<S> Paced<S> {
     pub(crate) fn new(stream: S, patience: Patience) -> Self {
         let deadline = Box::pin(tokio::time::sleep(patience.idle));
-        Self { stream, patience, turn: Turn::Nobodys, is_reading_put_off: false, deadline }
+        let hangup = Hangup::default();
+        Self { stream, patience, turn: Turn::Nobodys, is_reading_put_off: false, deadline, hangup }
+    }
+
+    /// Tells when the client closes its side, or is taken to have.
+    pub(crate) fn hangup(&self) -> &Hangup {
+        &self.hangup
     }
 
     fn pass_to(&mut self, turn: Turn) {
-        if self.turn == turn {
+        // Every part of an answer that is taken begins the time anew: a long one may be long under way.
+        if self.turn == turn && turn != Turn::Nobodys {
             return;
         }
         self.turn = turn;
@@ -88,16 +97,22 @@ impl<S: AsyncRead + Unpin> AsyncRead for Paced<S> {
         }
         // Being late with a request is not mended by another byte of it; a new one is never late.
         if this.turn == Turn::Answer && this.is_late(context) {
+            this.hangup.hang_up();
             return Poll::Ready(Ok(()));
         }
         let before = buffer.filled().len();
         match Pin::new(&mut this.stream).poll_read(context, buffer) {
             // As if the client had closed its side.
-            Poll::Pending if this.is_late(context) => return Poll::Ready(Ok(())),
+            Poll::Pending if this.is_late(context) => {
+                this.hangup.hang_up();
+                return Poll::Ready(Ok(()));
+            }
             outcome => ready!(outcome)?,
         }
         if buffer.filled().len() > before {
             this.pass_to(Turn::Answer);
+        } else {
+            this.hangup.hang_up();
         }
         Poll::Ready(Ok(()))
     }

@@ -19,6 +19,7 @@ use anyhow::Context as _;
 
 use crate::{
     app::App,
+    gateway::gate,
     http::outer,
     paced::{Paced, Patience},
     provision, routes, sweep,
@@ -59,12 +60,19 @@ pub fn serve(app: Arc<App>, listeners: Vec<TcpListener>) -> anyhow::Result<Serve
         let portal = move || {
             let (data, ending) = (data.clone(), ending.clone());
             let app = move || {
-                actix_web::App::new().app_data(data.clone()).wrap(from_fn(outer)).configure(routes::configure)
+                actix_web::App::new()
+                    .app_data(data.clone())
+                    .wrap(from_fn(gate))
+                    .wrap(from_fn(outer))
+                    .configure(routes::configure)
             };
             let http = HttpService::build()
                 .graceful_shutdown_signal(move || {
                     let ending = ending.clone();
                     async move { ending.notified().await }
+                })
+                .on_connect_ext(|stream: &Paced<TcpStream>, data| {
+                    data.insert(stream.hangup().clone());
                 })
                 .client_request_timeout(HEAD_DEADLINE)
                 .keep_alive(KEEP_ALIVE)

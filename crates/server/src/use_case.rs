@@ -35,6 +35,17 @@ pub(crate) async fn run<T: Send + 'static>(
     }
 }
 
+/// Takes every step of `task` where the caller is, and ends with it. Whatever the steps open or spawn belongs to
+/// `runtime`.
+pub(crate) async fn run_while_wanted<T>(runtime: &Handle, task: impl Future<Output = T>) -> T {
+    let mut task = std::pin::pin!(task);
+    std::future::poll_fn(|context| {
+        let _runtime = runtime.enter();
+        task.as_mut().poll(context)
+    })
+    .await
+}
+
 #[cfg(test)]
 mod tests {
     use std::thread;
@@ -60,6 +71,17 @@ mod tests {
         assert_eq!([first, then], [main.handle().id(); 2]);
         assert_eq!(began_in, thread::current().id(), "the first step needs no other thread");
         assert_ne!(went_on_in, thread::current().id());
+    }
+
+    #[test]
+    fn what_ends_with_its_request_belongs_to_the_runtime_that_ends_last_too() {
+        let main = Runtime::new().expect("a runtime");
+        let steps = on_a_worker(run_while_wanted(main.handle(), async {
+            let first = Handle::current().id();
+            tokio::task::yield_now().await;
+            (first, Handle::current().id(), thread::current().id())
+        }));
+        assert_eq!(steps, (main.handle().id(), main.handle().id(), thread::current().id()));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Begins an attempt: no database, nothing but a sealed cookie and the browser's next step.
 
+use ruma_common::OwnedServerName;
 use usher_core::{
     Ctx, Freshness, Handle, ProviderError, ProviderId, Purpose,
     provider::{BrowserStep, Challenge, Hints},
@@ -34,18 +35,19 @@ pub enum BeginError {
     TooLarge,
 }
 
-/// Sends a browser to `provider` for a login token.
+/// Sends a browser to `provider` for a login token; of the homeserver `only`, if the login began at that one's host.
 pub async fn begin(
     app: &App,
     provider: &ProviderId,
     client: &ClientRedirect,
+    only: Option<OwnedServerName>,
     hints: Hints,
     jar: &Jar,
 ) -> Result<Begun, BeginError> {
     tracing::Span::current().record("provider.id", provider.as_str());
     let configured = app.providers.get(provider).ok_or(BeginError::UnknownProvider)?;
     let now = app.clock.now();
-    let purpose = Purpose::Login { client_redirect_url: client.as_str().to_owned(), only: None };
+    let purpose = Purpose::Login { client_redirect_url: client.as_str().to_owned(), only };
     let freshness: Freshness = purpose.freshness(now);
     let mut attempt = Attempt {
         handle: Handle::generate(&*app.entropy),

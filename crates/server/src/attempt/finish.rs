@@ -103,6 +103,9 @@ pub enum FinishError {
     /// Too many others were choosing for the same person.
     #[error("the choice did not come to rest")]
     Contended,
+    /// The login began at another homeserver's host than the one the person belongs to.
+    #[error("the person's homeserver is {0}, and the login began at another's")]
+    Elsewhere(OwnedServerName),
     /// The person belongs to a homeserver that is not served.
     #[error("the person's homeserver {0} is not served")]
     HomeserverGone(OwnedServerName),

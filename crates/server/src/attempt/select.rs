@@ -55,7 +55,9 @@ pub(super) async fn select(
             }
             Selection::Pass | Selection::Refuse(Reason::Declined) => return Err(FinishError::NoHomeserver),
             Selection::Refuse(Reason::NotACandidate(server_name)) => {
-                return Err(FinishError::HomeserverGone(server_name));
+                let is_served = app.homeservers.get(&server_name).is_some();
+                let why = if is_served { FinishError::Elsewhere } else { FinishError::HomeserverGone };
+                return Err(why(server_name));
             }
         };
         let name = chosen.server_name.clone();

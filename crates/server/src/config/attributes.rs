@@ -79,6 +79,7 @@ impl Config {
                 allows_new_accounts: _,
                 ca_pem: _,
                 timeout: _,
+                pass_through_timeout: _,
             } = homeserver;
             used.add(require.iter().map(|requirement| requirement.attribute.as_str()));
             used.add(adopt.iter().map(|rule| rule.attribute.as_str()));

@@ -51,6 +51,8 @@ pub struct HomeserverConfig {
     pub ca_pem: Option<Vec<u8>>,
     /// How long one call may take.
     pub timeout: Duration,
+    /// How long it may be silent while a request passes through.
+    pub pass_through_timeout: Duration,
 }
 
 /// How a session is obtained.
@@ -84,8 +86,8 @@ pub(super) struct RawHomeserver {
     base_url: Option<String>,
     /// Where Usher finds it, if not at `base_url`; required where `hosts` are given, since `base_url` is then Usher.
     upstream_url: Option<String>,
-    /// Host names at which Usher itself answers for this homeserver. In this release it answers 404 there: give none
-    /// that clients use.
+    /// Host names at which Usher answers for this homeserver, such as `matrix.eng.ac.cdl`: its reverse proxy hands Usher
+    /// what docs/gateway.md lists. What is not Usher's passes through to `upstream_url`.
     hosts: Vec<String>,
     /// Further content of the `well_known` that clients are given, such as `m.identity_server`.
     well_known: Map<String, Value>,
@@ -106,6 +108,8 @@ pub(super) struct RawHomeserver {
     ca_file: Option<String>,
     /// How long one call may take. Default: 20s.
     timeout: Option<String>,
+    /// How long the homeserver may be silent while a request that is not Usher's passes through. Default: 60s.
+    pass_through_timeout: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
@@ -221,9 +225,13 @@ impl RawHomeserver {
         }
         if !self.hosts.is_empty() && self.upstream_url.is_none() {
             problems.missing(&at("upstream_url"), "the homeserver's own address: at `hosts`, Usher answers");
-        } else if !self.hosts.is_empty() {
-            let message = "has no gateway to serve yet: this release answers 404 at these hosts; route none of them here";
-            problems.warn(at("hosts"), message);
+        }
+        if let (Some(upstream), Some(base)) = (&upstream_url, &base_url)
+            && self.upstream_url.is_some()
+            && is_at_hosts(upstream, base, &self.hosts)
+        {
+            let message = "is where Usher answers (`hosts`), and its calls would come back; give the homeserver's own address";
+            problems.error(at("upstream_url"), message);
         }
         let hosts = hosts(self.hosts, &at("hosts"), portal, problems);
         let handoff = self.handoff.validate(&at("handoff"), directory, problems);
@@ -235,6 +243,12 @@ impl RawHomeserver {
         let bounds = (Duration::from_secs(1), Duration::from_mins(1));
         let timeout =
             problems.duration(&at("timeout"), self.timeout.as_deref(), Duration::from_secs(20), bounds);
+        let pass_through_timeout = problems.duration(
+            &at("pass_through_timeout"),
+            self.pass_through_timeout.as_deref(),
+            Duration::from_mins(1),
+            (Duration::from_secs(1), Duration::from_mins(5)),
+        );
         if self.well_known.contains_key("m.homeserver") {
             problems.error(at("well_known"), "must not contain m.homeserver; that is `base_url`");
         }
@@ -255,6 +269,7 @@ impl RawHomeserver {
             require,
             ca_pem,
             timeout,
+            pass_through_timeout,
         })
     }
 }
@@ -274,6 +289,15 @@ fn server_name(raw: Option<&str>, path: &str, problems: &mut Problems) -> Option
         .ok()
 }
 
+/// Whether `upstream` is one of `hosts` in the place where clients come, whose scheme and port are those of `base`. At
+/// another port there may well be the homeserver.
+fn is_at_hosts(upstream: &Url, base: &Url, hosts: &[String]) -> bool {
+    let is_upstream = |host: url::Host| Some(host.to_string().as_str()) == upstream.host_str();
+    upstream.scheme() == base.scheme()
+        && upstream.port_or_known_default() == base.port_or_known_default()
+        && hosts.iter().any(|host| url::Host::parse(host).is_ok_and(is_upstream))
+}
+
 fn hosts(raw: Vec<String>, path: &str, portal: Option<&Url>, problems: &mut Problems) -> Vec<String> {
     let portal = portal.and_then(Url::host_str);
     let mut hosts = Vec::new();
@@ -288,6 +312,13 @@ fn hosts(raw: Vec<String>, path: &str, portal: Option<&Url>, problems: &mut Prob
         }
     }
     hosts
+}
+
+impl HomeserverConfig {
+    /// `https` or `http`, as clients reach it.
+    pub(crate) fn scheme(&self) -> &'static str {
+        if self.base_url.starts_with("http:") { "http" } else { "https" }
+    }
 }
 
 impl RawHandoff {

@@ -4,6 +4,7 @@ use usher_http::Outgoing;
 use super::*;
 
 mod edge;
+mod gateway;
 mod selection;
 
 fn backends() -> Backends {
@@ -184,6 +185,11 @@ fn every_mistake_is_named_with_its_key_and_what_would_be_right() {
             "hosts alone",
             key("/homeservers/0/hosts", json!(["matrix.eng.ac.cdl"])),
             "homeservers[0].upstream_url: is missing",
+        ),
+        (
+            "a silence that is none",
+            key("/homeservers/0/pass_through_timeout", json!("0s")),
+            "homeservers[0].pass_through_timeout: ",
         ),
         ("no handoff", key("/homeservers/0/handoff", json!({})), "homeservers[0].handoff: is missing"),
         (

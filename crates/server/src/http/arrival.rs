@@ -5,6 +5,7 @@
 //! proxies write it, and one that does not would pass a stranger's on.
 
 use std::{
+    fmt,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::atomic::{AtomicBool, Ordering},
 };
@@ -120,6 +121,15 @@ impl Arrival {
         scheme == base.scheme()
             && base.host().is_some_and(|host| host == place.host)
             && Some(place.port.unwrap_or(default_port)) == base.port_or_known_default()
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.port {
+            Some(port) => write!(f, "{}:{port}", self.host),
+            None => write!(f, "{}", self.host),
+        }
     }
 }
 

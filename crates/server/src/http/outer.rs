@@ -14,8 +14,11 @@ use actix_web::{
 use tracing::Instrument as _;
 use usher_http::HOP_HEADER;
 
-use super::{MatrixError, RequestId, arrival::Arrival};
-use crate::app::App;
+use super::{
+    MatrixError, RequestId,
+    arrival::{Arrival, Place},
+};
+use crate::{app::App, gateway::PassedThrough};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -57,6 +60,10 @@ pub(crate) async fn outer<B: MessageBody + 'static>(
         Some(response) => request.into_response(response).map_into_right_body(),
         None => next.call(request).instrument(span).await?.map_into_left_body(),
     };
+    if response.response().extensions().contains::<PassedThrough>() {
+        // The homeserver's own: it says itself what a browser may do with it, and saying it twice would be nothing.
+        return Ok(response);
+    }
     let headers = response.headers_mut();
     for (name, value) in CORS {
         headers.insert(name, HeaderValue::from_static(value));
@@ -73,12 +80,12 @@ fn without_route(app: &App, request: &ServiceRequest, arrival: &Arrival) -> Opti
         let sentence = "This request came from Usher itself: homeservers[].upstream_url must be the homeserver's own address";
         return Some(MatrixError::new(StatusCode::LOOP_DETECTED, "M_UNKNOWN", sentence).response());
     }
-    if request.method() == Method::OPTIONS {
-        return Some(HttpResponse::NoContent().finish());
-    }
-    // At a homeserver's own host the portal does not answer: what it says there would be taken for the homeserver's.
-    let host = arrival.host.as_ref()?.name();
-    app.homeservers.at_host(&host).map(|_| MatrixError::unrecognized().response())
+    // At a homeserver's own host it is the gateway's to say whose preflight it is.
+    let is_at_homeserver = || {
+        let host = arrival.host.as_ref().map(Place::name);
+        host.is_some_and(|host| app.homeservers.at_host(&host).is_some())
+    };
+    (request.method() == Method::OPTIONS && !is_at_homeserver()).then(|| HttpResponse::NoContent().finish())
 }
 
 fn set_request_id(headers: &mut HeaderMap, id: &str) {

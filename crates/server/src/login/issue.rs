@@ -35,6 +35,11 @@ pub fn new_token(keyring: &KeyRing, entropy: &dyn Entropy) -> String {
     format!("{PREFIX}{}", BASE64URL_NOPAD.encode(&keyring.mark(CONTEXT, entropy)))
 }
 
+/// Whether `token` says that it is ours; anybody can say so.
+pub(crate) fn claims_to_be_ours(token: &str) -> bool {
+    token.starts_with(PREFIX)
+}
+
 /// Whether `token` was made by [`new_token`]: what was not is refused before the database is asked.
 pub(super) fn is_ours(keyring: &KeyRing, token: &str) -> bool {
     let decoded = token.strip_prefix(PREFIX).and_then(|rest| BASE64URL_NOPAD.decode(rest.as_bytes()).ok());

@@ -7,7 +7,7 @@
 
 use std::{net::IpAddr, time::Duration};
 
-use ruma_common::{OwnedDeviceId, OwnedUserId};
+use ruma_common::{OwnedDeviceId, OwnedServerName, OwnedUserId, ServerName};
 use usher_core::{Entropy, Timestamp};
 use usher_homeserver::{HandoffError, LogIn, Session};
 use usher_store::{
@@ -38,6 +38,8 @@ pub struct TokenLogin {
     pub refresh_token: bool,
     /// Where the client is.
     pub client: IpAddr,
+    /// At a homeserver's own host: only a token for this homeserver.
+    pub audience: Option<OwnedServerName>,
 }
 
 /// A session on the person's own homeserver.
@@ -46,7 +48,7 @@ pub struct LoggedIn {
     /// The homeserver's answer.
     pub session: Session,
     /// Whose homeserver it is, for `well_known`.
-    pub homeserver: ruma_common::OwnedServerName,
+    pub homeserver: OwnedServerName,
 }
 
 /// Why there is no session. One variant per answer to the client.
@@ -92,15 +94,15 @@ pub async fn redeem(app: &App, login: &TokenLogin) -> Result<LoggedIn, RedeemErr
     let token_hash = TokenHash::of(&login.token);
     let lease = Lease::generate(&*app.entropy);
     let proposed = login.device_id.clone().unwrap_or_else(|| new_device_id(&*app.entropy));
+    let audience = login.audience.as_deref();
     let now = app.clock.now();
     // The longest deadline of any homeserver: which one it will be is in the row.
     let longest =
         app.homeservers.iter().map(|homeserver| homeserver.config.timeout).max().unwrap_or_default();
     let lease_until = now.plus(longest + LEASE_MARGIN);
-    let claim =
-        Claim { token: &token_hash, lease: &lease, device_id: &proposed, audience: None, now, lease_until };
+    let claim = Claim { token: &token_hash, lease: &lease, device_id: &proposed, audience, now, lease_until };
     let Some(claimed) = login_tokens::claim(&app.store, &claim).await? else {
-        return Err(why_not(app, &token_hash, now).await?);
+        return Err(why_not(app, &token_hash, audience, now).await?);
     };
     let span = tracing::Span::current();
     span.record("user.mxid", claimed.mxid.as_str()).record("homeserver", claimed.mxid.server_name().as_str());
@@ -180,8 +182,13 @@ async fn release(app: &App, token_hash: &TokenHash, lease: &Lease, device: Chose
 }
 
 /// Only on the way to a refusal: tells a token in use from one that is not good.
-async fn why_not(app: &App, token_hash: &TokenHash, now: Timestamp) -> Result<RedeemError, StoreError> {
-    Ok(match login_tokens::find_refusal(&app.store, token_hash, None, now).await? {
+async fn why_not(
+    app: &App,
+    token_hash: &TokenHash,
+    audience: Option<&ServerName>,
+    now: Timestamp,
+) -> Result<RedeemError, StoreError> {
+    Ok(match login_tokens::find_refusal(&app.store, token_hash, audience, now).await? {
         Refused::Leased { until } => {
             RedeemError::Leased { retry_after: until.since(now).max(Duration::from_secs(1)) }
         }

@@ -92,3 +92,24 @@ async fn whoever_does_their_part_in_time_is_never_late() {
         tokio::task::yield_now().await;
     }
 }
+
+#[tokio::test]
+async fn every_part_of_an_answer_that_is_taken_begins_the_time_anew() {
+    let (mut ours, _clients) = connection(PATIENT);
+    ours.write_all(b"x").await.expect("room");
+    let before = ours.deadline.deadline();
+    ours.write_all(b"x").await.expect("room");
+    assert!(ours.deadline.deadline() > before);
+}
+
+#[tokio::test]
+async fn a_client_that_closes_its_side_is_told_of() {
+    let (mut ours, mut clients) = connection(PATIENT);
+    let hangup = ours.hangup().clone();
+    clients.write_all(b"one").await.expect("room");
+    assert_eq!(read(&mut ours).await, Ok(3));
+    assert!(hangup.wait().now_or_never().is_none(), "it may yet say more");
+    drop(clients);
+    assert_eq!(read(&mut ours).await, Ok(0));
+    hangup.wait().await;
+}

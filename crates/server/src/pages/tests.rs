@@ -1,7 +1,7 @@
 use super::*;
 
 /// Every message that the code names, with and without a name in it.
-const PROBLEMS: [&str; 35] = [
+const PROBLEMS: [&str; 37] = [
     "unknown-attempt",
     "expired",
     "already-used",
@@ -20,6 +20,8 @@ const PROBLEMS: [&str; 35] = [
     "no-homeserver",
     "closed",
     "not-adopted",
+    "elsewhere",
+    "unknown-homeserver",
     "homeserver-gone",
     "mapping",
     "names-taken",

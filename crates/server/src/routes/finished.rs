@@ -63,9 +63,9 @@ fn entry(candidate: &Candidate) -> ChooserEntry {
 
 fn again(attempt: &Attempt) -> Option<String> {
     match &attempt.purpose {
-        Purpose::Login { client_redirect_url, .. } => {
+        Purpose::Login { client_redirect_url, only } => {
             let client = ClientRedirect::parse(client_redirect_url).ok()?;
-            Some(sso_redirect::location(&attempt.provider, &client))
+            Some(sso_redirect::location(&attempt.provider, &client, only.as_deref()))
         }
         // The homeserver's own page begins it.
         Purpose::UiAuth { .. } => None,

@@ -4,6 +4,7 @@
 use std::{net::IpAddr, sync::Arc};
 
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
+use ruma_common::OwnedServerName;
 use secrecy::ExposeSecret as _;
 use serde_json::{Map, Value, json};
 
@@ -13,7 +14,8 @@ use crate::{
     login::{LoggedIn, TokenLogin, redeem},
 };
 
-const MAX_BODY_BYTES: usize = 64 * 1024;
+/// Longer than any login.
+pub(crate) const MAX_BODY_BYTES: usize = 64 * 1024;
 /// Synapse's bound on device ids.
 const MAX_DEVICE_ID_CHARACTERS: usize = 512;
 /// Well over any login token of ours.
@@ -34,9 +36,34 @@ async fn answer(app: &Arc<App>, client: IpAddr, payload: web::Payload) -> Result
             "M_TOO_LARGE",
             "The request is longer than 64 KiB",
         ),
-        BodyError::Incomplete => bad_request("M_NOT_JSON", "The request did not come whole"),
+        BodyError::Incomplete => incomplete(),
     })?;
-    let login = parse(&body, client)?;
+    trade(app, client, &body, None).await
+}
+
+/// The same at the host of the homeserver `audience`, with a body that has come already.
+pub(crate) async fn log_in_at(
+    app: &Arc<App>,
+    client: IpAddr,
+    body: &[u8],
+    audience: OwnedServerName,
+) -> Result<Value, MatrixError> {
+    app.limits.login(client).map_err(MatrixError::from)?;
+    trade(app, client, body, Some(audience)).await
+}
+
+/// 400: the client went away, or was too slow.
+pub(crate) fn incomplete() -> MatrixError {
+    bad_request("M_NOT_JSON", "The request did not come whole")
+}
+
+async fn trade(
+    app: &Arc<App>,
+    client: IpAddr,
+    body: &[u8],
+    audience: Option<OwnedServerName>,
+) -> Result<Value, MatrixError> {
+    let login = parse(body, client, audience)?;
     let owned = Arc::clone(app);
     let logged_in = app.run(async move { redeem(&owned, &login).await }).await;
     Ok(body_of(app, &logged_in.map_err(|error| MatrixError::from(&error))?))
@@ -46,7 +73,7 @@ fn bad_request(errcode: &'static str, sentence: impl Into<String>) -> MatrixErro
     MatrixError::new(StatusCode::BAD_REQUEST, errcode, sentence)
 }
 
-fn parse(body: &[u8], client: IpAddr) -> Result<TokenLogin, MatrixError> {
+fn parse(body: &[u8], client: IpAddr, audience: Option<OwnedServerName>) -> Result<TokenLogin, MatrixError> {
     let value: Value = serde_json::from_slice(body)
         .map_err(|_| bad_request("M_NOT_JSON", "The request is not valid JSON"))?;
     let Value::Object(fields) = value else {
@@ -72,6 +99,7 @@ fn parse(body: &[u8], client: IpAddr) -> Result<TokenLogin, MatrixError> {
         initial_device_display_name: string(&fields, "initial_device_display_name")?,
         refresh_token,
         client,
+        audience,
     })
 }
 

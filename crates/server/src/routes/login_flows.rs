@@ -3,7 +3,7 @@
 
 use actix_web::{HttpResponse, http::StatusCode, web};
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use usher_core::Descriptor;
 
 use crate::app::App;
@@ -31,16 +31,17 @@ impl<'a> From<&'a Descriptor> for IdentityProvider<'a> {
 }
 
 pub(super) async fn get(app: web::Data<App>) -> HttpResponse {
+    let token = json!({ "type": "m.login.token" });
+    let flows: Vec<Value> = sso(&app).into_iter().chain([token]).collect();
+    crate::http::json(StatusCode::OK, &json!({ "flows": flows }))
+}
+
+/// Our single sign-on, as a flow; `None` without a provider.
+pub(crate) fn sso(app: &App) -> Option<Value> {
     let providers: Vec<_> = app
         .providers
         .iter()
         .map(|configured| IdentityProvider::from(configured.provider.descriptor()))
         .collect();
-    let token = json!({ "type": "m.login.token" });
-    let flows = if providers.is_empty() {
-        vec![token]
-    } else {
-        vec![json!({ "type": "m.login.sso", "identity_providers": providers }), token]
-    };
-    crate::http::json(StatusCode::OK, &json!({ "flows": flows }))
+    (!providers.is_empty()).then(|| json!({ "type": "m.login.sso", "identity_providers": providers }))
 }

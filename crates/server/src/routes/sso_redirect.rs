@@ -10,7 +10,8 @@ use actix_web::{
     http::{StatusCode, Uri},
     web,
 };
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use ruma_common::{OwnedServerName, ServerName};
 use url::{Url, form_urlencoded};
 use usher_core::{ProviderId, provider::Hints};
 
@@ -23,6 +24,10 @@ use crate::{
 
 /// Marks a request that was sent here from another host; nobody else reads it.
 const CANONICAL: &str = "usher_canonical";
+/// The homeserver at whose host the login began.
+const HOMESERVER: &str = "usher_homeserver";
+/// A server name has nothing else that a query could take for something.
+const IN_QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'.').remove(b'-');
 
 pub(super) async fn get(app: web::Data<App>, request: HttpRequest) -> HttpResponse {
     let arrival = http::arrival(&request);
@@ -39,21 +44,25 @@ pub(super) async fn get(app: web::Data<App>, request: HttpRequest) -> HttpRespon
         Ok(client) => client,
         Err(error) => return problem_page(&app, &request, &PageProblem::from(&error), None),
     };
+    let only = match only(&app, request.query_string()) {
+        Ok(only) => only,
+        Err(problem) => return problem_page(&app, &request, &problem, None),
+    };
     let in_path = request.match_info().get("provider").filter(|id| !id.is_empty());
     let provider = match chosen(&app, in_path, request.query_string()) {
         Chosen::Provider(provider) => provider,
-        Chosen::Nobody => return picker(&app, &request, &client),
+        Chosen::Nobody => return picker(&app, &request, &client, only.as_deref()),
         Chosen::Problem(problem) => return problem_page(&app, &request, &problem, None),
     };
     let (owned, jar, hints) = (app.clone().into_inner(), http::jar(&request), hints(request.query_string()));
     let begun = {
-        let (provider, client) = (provider.clone(), client.clone());
-        app.run(async move { attempt::begin(&owned, &provider, &client, hints, &jar).await }).await
+        let (provider, client, only) = (provider.clone(), client.clone(), only.clone());
+        app.run(async move { attempt::begin(&owned, &provider, &client, only, hints, &jar).await }).await
     };
     match begun {
         Ok(begun) => http::step(&app, &request, &begun.step, &begun.cookies),
         Err(error) => {
-            let again = location(&provider, &client);
+            let again = location(&provider, &client, only.as_deref());
             problem_page(&app, &request, &PageProblem::from(&error), Some(&again))
         }
     }
@@ -105,15 +114,49 @@ fn chosen(app: &App, in_path: Option<&str>, query: &str) -> Chosen {
 }
 
 /// Where a login at `provider` begins, relative to the portal: the client's URL decodes to the bytes it had.
-pub(super) fn location(provider: &ProviderId, client: &ClientRedirect) -> String {
+pub(super) fn location(provider: &ProviderId, client: &ClientRedirect, only: Option<&ServerName>) -> String {
     let redirect_url = utf8_percent_encode(client.as_str(), NON_ALPHANUMERIC);
-    format!("/_matrix/client/v3/login/sso/redirect/{provider}?redirectUrl={redirect_url}")
+    let query = format!("redirectUrl={redirect_url}");
+    let query = only.map_or(query.clone(), |only| for_homeserver(&query, only));
+    format!("/_matrix/client/v3/login/sso/redirect/{provider}?{query}")
 }
 
-fn picker(app: &App, request: &HttpRequest, client: &ClientRedirect) -> HttpResponse {
+/// The query of a login that began at a homeserver's host; all else in it stays byte for byte.
+pub(crate) fn for_homeserver(query: &str, server_name: &ServerName) -> String {
+    let is_ours = |pair: &&str| {
+        let name = pair.split_once('=').map_or(*pair, |(name, _)| name);
+        form_urlencoded::parse(name.as_bytes())
+            .next()
+            .is_some_and(|(name, _)| name == HOMESERVER || name == CANONICAL)
+    };
+    let server_name = utf8_percent_encode(server_name.as_str(), IN_QUERY).to_string();
+    let ours = format!("{HOMESERVER}={server_name}");
+    if query.is_empty() {
+        return ours;
+    }
+    query.split('&').filter(|pair| !is_ours(pair)).chain([ours.as_str()]).collect::<Vec<_>>().join("&")
+}
+
+/// The homeserver at whose host the login began, if it did.
+fn only(app: &App, query: &str) -> Result<Option<OwnedServerName>, PageProblem> {
+    let mut named = form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name == HOMESERVER);
+    let Some((_, name)) = named.next() else { return Ok(None) };
+    let served = ServerName::parse(&*name).ok().filter(|name| app.homeservers.get(name).is_some());
+    match (served, named.next()) {
+        (Some(served), None) => Ok(Some(served)),
+        _ => Err(PageProblem::new(StatusCode::BAD_REQUEST, "unknown-homeserver")),
+    }
+}
+
+fn picker(
+    app: &App,
+    request: &HttpRequest,
+    client: &ClientRedirect,
+    only: Option<&ServerName>,
+) -> HttpResponse {
     let entry = |descriptor: &usher_core::Descriptor| PickerEntry {
         name: descriptor.name.clone(),
-        href: location(&descriptor.id, client),
+        href: location(&descriptor.id, client, only),
     };
     let providers: Vec<_> =
         app.providers.iter().map(|configured| entry(configured.provider.descriptor())).collect();

@@ -27,6 +27,7 @@ mod every_step;
 mod every_write;
 mod flood;
 mod footprint;
+mod gateway;
 mod getting_in;
 mod giving;
 mod health;

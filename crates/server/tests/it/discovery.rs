@@ -166,20 +166,6 @@ async fn a_request_of_ushers_own_is_sent_back_as_a_loop() {
 }
 
 #[tokio::test]
-async fn at_a_homeservers_own_host_the_portal_does_not_answer() {
-    let app = TestApp::start_with(|config| {
-        config["homeservers"][0]["hosts"] = json!(["matrix.eng.ac.cdl"]);
-    })
-    .await;
-    for host in ["matrix.eng.ac.cdl", "MATRIX.eng.ac.cdl:443"] {
-        let answer =
-            Answer::read(app.request(Method::GET, "/_matrix/client/v3/login").header("host", host)).await;
-        assert_eq!((answer.status.as_u16(), answer.errcode().as_str()), (404, "M_UNRECOGNIZED"), "{host}");
-    }
-    assert_eq!(app.get("/_matrix/client/v3/login").await.status, 200);
-}
-
-#[tokio::test]
 async fn health_says_whether_the_database_answers() {
     let app = TestApp::start().await;
     assert_eq!(app.get("/_usher/health").await.status, 200);

@@ -30,10 +30,10 @@ fn a_login_is_refused_with_the_errcode_of_its_first_mistake() {
         ("a control character in it", &device("a\\u0000"), "M_INVALID_PARAM"),
         ("513 characters of it", &long, "M_INVALID_PARAM"),
     ] {
-        let error = parse(body.as_bytes(), HERE).err().expect(name);
+        let error = parse(body.as_bytes(), HERE, None).err().expect(name);
         assert_eq!((error.errcode, error.status), (expected, StatusCode::BAD_REQUEST), "{name}");
     }
-    let error = parse(b"\xff{}", HERE).err().expect("invalid UTF-8");
+    let error = parse(b"\xff{}", HERE, None).err().expect("invalid UTF-8");
     assert_eq!(error.errcode, "M_NOT_JSON");
 }
 
@@ -47,11 +47,12 @@ fn what_a_client_asks_for_is_read_in_full() {
         "refresh_token": true,
         "identifier": { "ignored": true },
     });
-    let login = parse(body.to_string().as_bytes(), HERE).expect("parsed");
+    let login = parse(body.to_string().as_bytes(), HERE, None).expect("parsed");
     assert_eq!(login.token, "t");
     assert_eq!(login.device_id.map(|id| id.as_str().chars().count()), Some(512));
     assert_eq!(login.initial_device_display_name.as_deref(), Some("Phone"));
     assert!(login.refresh_token);
-    let least = parse(br#"{"type":"m.login.token","token":"t","device_id":null}"#, HERE).expect("parsed");
+    let least =
+        parse(br#"{"type":"m.login.token","token":"t","device_id":null}"#, HERE, None).expect("parsed");
     assert!(least.device_id.is_none() && !least.refresh_token);
 }
