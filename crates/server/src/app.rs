@@ -14,6 +14,7 @@ use crate::{
     attempt::KeyRing,
     clock::Clock,
     config::{self, Config, HandoffConfig, HomeserverConfig, Problems, ProviderConfig, UsedAttributes},
+    health::Health,
     http::Forwarding,
     limits::Limits,
     pages::Pages,
@@ -52,6 +53,8 @@ pub struct App {
     pub limits: Limits,
     /// What people are shown.
     pub pages: Pages,
+    /// Whether the database answers.
+    pub(crate) health: Health,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
     /// Where random bytes come from.
@@ -135,6 +138,7 @@ impl App {
             forwarding,
             limits,
             pages,
+            health: Health::default(),
             clock,
             entropy,
             runtime,

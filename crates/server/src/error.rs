@@ -162,14 +162,17 @@ impl From<&FinishError> for PageProblem {
 
 impl From<&ConfirmError> for PageProblem {
     fn from(error: &ConfirmError) -> Self {
-        let problem = match error {
+        let (loudness, problem) = match error {
             ConfirmError::Store(cause) => return store(cause, error),
-            ConfirmError::UnknownAttempt => Self::new(StatusCode::BAD_REQUEST, "unknown-attempt"),
-            ConfirmError::Csrf => Self::new(StatusCode::FORBIDDEN, "form"),
-            ConfirmError::AlreadyUsed => Self::new(StatusCode::BAD_REQUEST, "already-used"),
-            ConfirmError::Expired => Self::new(StatusCode::BAD_REQUEST, "expired"),
+            // Nobody needs to have signed in for this one.
+            ConfirmError::UnknownAttempt => {
+                (Loudness::Debug, Self::new(StatusCode::BAD_REQUEST, "unknown-attempt"))
+            }
+            ConfirmError::Csrf => (Loudness::Warn, Self::new(StatusCode::FORBIDDEN, "form")),
+            ConfirmError::AlreadyUsed => (Loudness::Warn, Self::new(StatusCode::BAD_REQUEST, "already-used")),
+            ConfirmError::Expired => (Loudness::Info, Self::new(StatusCode::BAD_REQUEST, "expired")),
         };
-        log(Loudness::Warn, error);
+        log(loudness, error);
         problem
     }
 }

@@ -64,7 +64,7 @@ async fn answer(at: &At<'_>, payload: Payload) -> HttpResponse {
         (Some(Route::Login), &Method::POST) => log_in::post(at, payload).await,
         (Some(Route::Redirect { provider }), &Method::GET) => redirect::get(at, provider.as_deref()),
         // HEAD would begin a login at the homeserver's own single sign-on, if it has one.
-        (Some(Route::Redirect { .. }), _) => MatrixError::wrong_method().response(),
+        (Some(Route::Redirect { .. }), _) => MatrixError::wrong_method("GET, OPTIONS").response(),
         (Some(Route::Login) | None, _) => pass_through::pass(at, Inbound::Streamed(payload)).await,
     }
 }

@@ -11,6 +11,7 @@ pub mod clock;
 pub mod config;
 mod error;
 mod gateway;
+mod health;
 mod http;
 pub mod limits;
 pub mod login;

@@ -26,25 +26,29 @@ pub(crate) fn configure(config: &mut ServiceConfig) {
             .service(
                 web::resource(path("/login"))
                     .get(login_flows::get)
+                    .head(login_flows::get)
                     .post(login::post)
-                    .default_service(web::to(not_ours::wrong_method)),
+                    .default_service(not_ours::only("GET, HEAD, POST, OPTIONS")),
             )
             .service(
                 web::resource([path("/login/sso/redirect"), path("/login/sso/redirect/{provider}")])
                     .get(sso_redirect::get)
-                    .default_service(web::to(not_ours::wrong_method)),
+                    // Not HEAD: it would begin an attempt, or say that it did.
+                    .default_service(not_ours::only("GET, OPTIONS")),
             );
     }
     config
         .service(
             web::resource("/_matrix/client/versions")
                 .get(versions::get)
-                .default_service(web::to(not_ours::wrong_method)),
+                .head(versions::get)
+                .default_service(not_ours::only("GET, HEAD, OPTIONS")),
         )
         .service(
             web::resource("/.well-known/matrix/client")
                 .get(well_known::get)
-                .default_service(web::to(not_ours::wrong_method)),
+                .head(well_known::get)
+                .default_service(not_ours::only("GET, HEAD, OPTIONS")),
         )
         .service(web::resource("/_usher/health").get(health::get).head(health::get))
         .service(web::resource("/_usher/style-{hash}.css").get(style::get))

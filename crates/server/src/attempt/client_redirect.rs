@@ -4,7 +4,7 @@
 //! Kept byte for byte. The parsed form is looked at, never sent: browsers follow what we were given.
 
 use percent_encoding::percent_decode_str;
-use url::{Url, form_urlencoded};
+use url::{Host, Url, form_urlencoded};
 use usher_core::Purpose;
 
 use crate::config::ClientSite;
@@ -104,7 +104,8 @@ impl ClientRedirect {
         if FORBIDDEN_SCHEMES.contains(&url.scheme()) {
             return Err(ClientRedirectError::Scheme);
         }
-        if !url.username().is_empty() || url.password().is_some() {
+        // As written: a parser drops a user name that is empty, and the reader may take it for the host all the same.
+        if authority(raw).contains('@') {
             return Err(ClientRedirectError::UserInfo);
         }
         // `https:app` and `https:///app` are relative or hostless to the letter, though a lenient parser finds a host.
@@ -154,9 +155,12 @@ impl ClientRedirect {
     /// A source expression for `form-action`: Chromium applies it to the redirect that follows a POST.
     #[must_use]
     pub fn csp_source(&self) -> String {
-        match self.url.scheme() {
-            "https" | "http" => self.url.origin().ascii_serialization(),
-            scheme => format!("{scheme}:"),
+        match (self.url.scheme(), self.url.host()) {
+            // An IPv6 address is no host-source (CSP Level 3, section 2.3.1): browsers would follow the redirect nowhere.
+            ("https" | "http", Some(Host::Domain(_) | Host::Ipv4(_))) => {
+                self.url.origin().ascii_serialization()
+            }
+            (scheme, _) => format!("{scheme}:"),
         }
     }
 
@@ -183,14 +187,21 @@ impl ClientRedirect {
     }
 }
 
+/// What stands between `//` and the path (RFC 3986 section 3.2); empty where there is none.
+fn authority(raw: &str) -> &str {
+    let (_, after_scheme) = raw.split_once(':').unwrap_or_default();
+    let authority = after_scheme.strip_prefix("//").unwrap_or_default();
+    authority.split(['/', '?', '#']).next().unwrap_or_default()
+}
+
 fn has_plain_host(raw: &str, url: &Url) -> bool {
-    let authority = raw[url.scheme().len() + 3..].split(['/', '?', '#']).next().unwrap_or_default();
+    let authority = authority(raw);
     let is_plain =
         |host: &str| host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'));
     authority.is_ascii()
         && match url.host() {
-            Some(url::Host::Domain(host)) => is_plain(host),
-            Some(url::Host::Ipv4(_) | url::Host::Ipv6(_)) => true,
+            Some(Host::Domain(host)) => is_plain(host),
+            Some(Host::Ipv4(_) | Host::Ipv6(_)) => true,
             None => false,
         }
 }
@@ -220,6 +231,12 @@ mod tests {
             ("backslashes", "https:\\\\evil.example".to_owned(), Err(NotAbsolute)),
             ("a user name", "https://app.ac.cdl@evil.example/".to_owned(), Err(UserInfo)),
             ("a password", "https://:x@evil.example/".to_owned(), Err(UserInfo)),
+            ("an empty user name", "https://@evil.example/".to_owned(), Err(UserInfo)),
+            ("an empty password too", "https://:@evil.example/".to_owned(), Err(UserInfo)),
+            ("a user name for an app", "element://app.ac.cdl@evil/".to_owned(), Err(UserInfo)),
+            ("an @ in the path", "https://app/@alice".to_owned(), Ok(())),
+            ("an @ in the query", "https://app?user=@alice:x".to_owned(), Ok(())),
+            ("an @ without an authority", "im.fluffychat:login@home".to_owned(), Ok(())),
             ("javascript", "javascript:alert(1)".to_owned(), Err(Scheme)),
             ("javascript in capitals", "JavaScript:alert(1)".to_owned(), Err(Scheme)),
             ("data", "data:text/html,x".to_owned(), Err(Scheme)),
@@ -297,6 +314,8 @@ mod tests {
             ("https://app.ac.cdl:8443/", "app.ac.cdl:8443", "https://app.ac.cdl:8443"),
             ("http://localhost:8080/cb", "http://localhost:8080", "http://localhost:8080"),
             ("element://connect", "element:", "element:"),
+            ("http://127.0.0.1:8080/cb", "http://127.0.0.1:8080", "http://127.0.0.1:8080"),
+            ("http://[::1]:8080/cb", "http://[::1]:8080", "http:"),
         ] {
             let redirect = ClientRedirect::parse(raw).expect(raw);
             assert_eq!((redirect.site().as_str(), redirect.csp_source().as_str()), (site, source), "{raw}");

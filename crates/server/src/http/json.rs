@@ -21,6 +21,8 @@ pub(crate) struct MatrixError {
     pub retry_after: Option<Duration>,
     /// `soft_logout` of a 401, where a homeserver said it.
     pub soft_logout: bool,
+    /// `Allow` of a 405.
+    pub allow: Option<&'static str>,
 }
 
 /// A JSON answer; never cached.
@@ -35,7 +37,7 @@ pub(crate) fn json(status: StatusCode, body: &Value) -> HttpResponse {
 impl MatrixError {
     /// An error with nothing more to say.
     pub(crate) fn new(status: StatusCode, errcode: &'static str, error: impl Into<String>) -> Self {
-        Self { status, errcode, error: error.into(), retry_after: None, soft_logout: false }
+        Self { status, errcode, error: error.into(), retry_after: None, soft_logout: false, allow: None }
     }
 
     /// 429 `M_LIMIT_EXCEEDED`.
@@ -50,10 +52,12 @@ impl MatrixError {
         Self::new(StatusCode::NOT_FOUND, "M_UNRECOGNIZED", "There is no such endpoint here")
     }
 
-    /// 405 `M_UNRECOGNIZED`: the endpoint has no such method.
+    /// 405 `M_UNRECOGNIZED`: the endpoint has no such method, but these.
     #[must_use]
-    pub(crate) fn wrong_method() -> Self {
-        Self::new(StatusCode::METHOD_NOT_ALLOWED, "M_UNRECOGNIZED", "This endpoint does not have this method")
+    pub(crate) fn wrong_method(allow: &'static str) -> Self {
+        let sentence = "This endpoint does not have this method";
+        let error = Self::new(StatusCode::METHOD_NOT_ALLOWED, "M_UNRECOGNIZED", sentence);
+        Self { allow: Some(allow), ..error }
     }
 
     /// The answer.
@@ -66,11 +70,18 @@ impl MatrixError {
         if self.soft_logout {
             body.insert("soft_logout".to_owned(), json!(true));
         }
-        let Some(retry_after) = self.retry_after else { return json(self.status, &Value::Object(body)) };
-        let millis = u64::try_from(retry_after.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
-        body.insert("retry_after_ms".to_owned(), json!(millis));
+        if let Some(retry_after) = self.retry_after {
+            let millis = u64::try_from(retry_after.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
+            body.insert("retry_after_ms".to_owned(), json!(millis));
+        }
         let mut response = json(self.status, &Value::Object(body));
-        response.headers_mut().insert(header::RETRY_AFTER, whole_seconds(retry_after));
+        let headers = response.headers_mut();
+        if let Some(retry_after) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, whole_seconds(retry_after));
+        }
+        if let Some(allow) = self.allow {
+            headers.insert(header::ALLOW, header::HeaderValue::from_static(allow));
+        }
         response
     }
 }

@@ -3,15 +3,13 @@
 use actix_web::{HttpResponse, http::StatusCode, web};
 use serde_json::json;
 
-use crate::{app::App, error, http};
+use crate::{app::App, http};
 
 pub(super) async fn get(app: web::Data<App>) -> HttpResponse {
-    let store = app.store.clone();
-    match app.run(async move { store.ping().await }).await {
-        Ok(()) => http::json(StatusCode::OK, &json!({ "status": "ok" })),
-        Err(cause) => {
-            tracing::warn!(cause = error::chain(&cause), "the database does not answer");
-            http::json(StatusCode::SERVICE_UNAVAILABLE, &json!({ "status": "database unavailable" }))
-        }
+    let owned = app.clone().into_inner();
+    if app.run(async move { owned.health.is_good(&owned.store, &*owned.clock).await }).await {
+        http::json(StatusCode::OK, &json!({ "status": "ok" }))
+    } else {
+        http::json(StatusCode::SERVICE_UNAVAILABLE, &json!({ "status": "database unavailable" }))
     }
 }

@@ -2,7 +2,7 @@
 //! from clients that cannot be moved, and answers 401.
 
 use actix_web::{
-    HttpRequest, HttpResponse,
+    HttpRequest, HttpResponse, Route,
     http::{Method, StatusCode, header},
     web,
 };
@@ -53,8 +53,9 @@ const ENDPOINTS: [&str; 36] = [
     "voip",
 ];
 
-pub(super) async fn wrong_method() -> HttpResponse {
-    MatrixError::wrong_method().response()
+/// Where the endpoint has other methods than the one that was asked with; `allow` lists them (RFC 9110 section 10.2.1).
+pub(super) fn only(allow: &'static str) -> Route {
+    web::to(move || async move { MatrixError::wrong_method(allow).response() })
 }
 
 pub(super) async fn any(app: web::Data<App>, request: HttpRequest) -> HttpResponse {
@@ -72,7 +73,7 @@ fn answer(request: &HttpRequest) -> MatrixError {
             "M_FORBIDDEN",
             "Accounts are made by signing in with your organisation's single sign-on",
         ),
-        Part::Register => MatrixError::wrong_method(),
+        Part::Register => MatrixError::wrong_method("POST, OPTIONS"),
         Part::Known if has_access_token(request) => MatrixError::new(
             StatusCode::UNAUTHORIZED,
             "M_UNKNOWN_TOKEN",

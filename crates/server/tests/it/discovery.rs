@@ -1,5 +1,7 @@
 //! CASES "Discovery and generic".
 
+use std::time::Duration;
+
 use reqwest::Method;
 use serde_json::json;
 
@@ -172,5 +174,31 @@ async fn health_says_whether_the_database_answers() {
     let head = app.request(Method::HEAD, "/_usher/health");
     assert_eq!(Answer::read(head).await.status, 200);
     app.app.store.close().await;
+    assert_eq!(app.get("/_usher/health").await.status, 200, "the answer of a moment ago");
+    app.clock.advance(Duration::from_secs(1));
     assert_eq!(app.get("/_usher/health").await.status, 503);
+}
+
+#[tokio::test]
+async fn an_endpoint_without_a_method_says_which_it_has() {
+    let app = TestApp::start().await;
+    for (method, path, allow) in [
+        (Method::PUT, "/_matrix/client/v3/login", "GET, HEAD, POST, OPTIONS"),
+        (Method::HEAD, "/_matrix/client/v3/login/sso/redirect/corp", "GET, OPTIONS"),
+        (Method::POST, "/_matrix/client/versions", "GET, HEAD, OPTIONS"),
+        (Method::DELETE, "/.well-known/matrix/client", "GET, HEAD, OPTIONS"),
+        (Method::GET, "/_matrix/client/v3/register", "POST, OPTIONS"),
+    ] {
+        let answer = Answer::read(app.request(method.clone(), path)).await;
+        assert_eq!((answer.status.as_u16(), answer.header("allow")), (405, allow), "{method} {path}");
+    }
+}
+
+#[tokio::test]
+async fn whoever_only_looks_whether_the_portal_is_there_is_told_so() {
+    let app = TestApp::start().await;
+    for path in ["/_matrix/client/v3/login", "/_matrix/client/versions", "/.well-known/matrix/client"] {
+        let answer = Answer::read(app.request(Method::HEAD, path)).await;
+        assert_eq!((answer.status.as_u16(), answer.body.as_str()), (200, ""), "{path}");
+    }
 }
