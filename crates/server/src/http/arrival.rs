@@ -166,21 +166,21 @@ fn only_host(headers: &HeaderMap) -> Option<Place> {
     if hosts.next().is_some() { None } else { Place::parse(host) }
 }
 
-/// The entries of a list header, last one first; several lines are one list (RFC 9110 section 5.3). `None` is a line
-/// that is no text.
+/// The entries of a list header, last one first; several lines are one list (RFC 9110 section 5.3). `None` is an
+/// entry that is no text.
 fn entries_from_the_end<'a>(
     headers: &'a HeaderMap,
     name: &HeaderName,
 ) -> impl Iterator<Item = Option<&'a str>> {
     let mut lines: Vec<_> = headers.get_all(name).collect();
     lines.reverse();
-    lines.into_iter().flat_map(|line| {
-        let text = line.to_str().ok();
-        let broken = text.is_none().then_some(None);
-        broken
-            .into_iter()
-            .chain(text.into_iter().flat_map(|text| text.rsplit(',').map(|entry| Some(entry.trim()))))
-    })
+    lines.into_iter().flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b',').map(text))
+}
+
+/// Entry by entry: a proxy appends to whatever a stranger wrote in the same line.
+fn text(entry: &[u8]) -> Option<&str> {
+    let text = str::from_utf8(entry).ok().filter(|text| text.is_ascii())?;
+    Some(text.trim())
 }
 
 /// What the proxy we talk to has said: with several values, the last.

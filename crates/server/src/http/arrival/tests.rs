@@ -7,11 +7,13 @@ fn forwarding(trusted: &[&str]) -> Forwarding {
     Forwarding::new(trusted.iter().map(net).collect())
 }
 
+/// A `ÿ` stands for the byte 0xFF, which is no text.
 fn headers(lines: &[(&str, &str)]) -> HeaderMap {
     let mut headers = HeaderMap::new();
     for (name, value) in lines {
         let name = HeaderName::from_bytes(name.as_bytes()).expect("a name");
-        headers.append(name, HeaderValue::from_bytes(value.as_bytes()).expect("a value"));
+        let value = value.split('ÿ').map(str::as_bytes).collect::<Vec<_>>().join(&0xFF);
+        headers.append(name, HeaderValue::from_bytes(&value).expect("a value"));
     }
     headers
 }
@@ -44,6 +46,9 @@ fn the_client_is_the_first_from_the_end_that_is_no_proxy_of_ours() {
         ("nothing between commas", "10.0.0.1", &[(XFF, "192.0.2.1,,10.0.0.2")], "10.0.0.2"),
         ("empty", "10.0.0.1", &[(XFF, "")], "10.0.0.1"),
         ("not text", "10.0.0.1", &[(XFF, "192.0.2.1"), (XFF, "é")], "10.0.0.1"),
+        ("not text before a good one", "10.0.0.1", &[(XFF, "é, 192.0.2.1")], "192.0.2.1"),
+        ("not UTF-8 before a good one", "10.0.0.1", &[(XFF, "ÿ, 192.0.2.1")], "192.0.2.1"),
+        ("not UTF-8 after one of ours", "10.0.0.1", &[(XFF, "192.0.2.1, ÿ, 10.0.0.2")], "10.0.0.2"),
         ("a port", "10.0.0.1", &[(XFF, "192.0.2.1:80")], "192.0.2.1"),
         ("IPv6", "fd00::1", &[(XFF, "2001:db8::1")], "2001:db8::1"),
         ("IPv6 in brackets", "::1", &[(XFF, "[2001:db8::1]")], "2001:db8::1"),
@@ -81,6 +86,13 @@ fn host_and_scheme_are_believed_of_a_trusted_peer_alone() {
         ("the proxy's scheme", "10.0.0.1", &[("host", "matrix.ac.cdl"), (proto, "HTTPS")], true),
         ("the proxy's plain scheme", "10.0.0.1", &[("host", "matrix.ac.cdl"), (proto, "http")], false),
         ("with its own port", "10.0.0.1", &[("host", "matrix.ac.cdl:443"), (proto, "https")], true),
+        ("a host behind what is not UTF-8", "10.0.0.1", &[("host", "x"), (host, "ÿ, matrix.ac.cdl")], true),
+        (
+            "a host that is not UTF-8",
+            "10.0.0.1",
+            &[("host", "matrix.ac.cdl"), (host, "matrix.ac.cdl, ÿ")],
+            false,
+        ),
         ("a scheme that is none", "10.0.0.1", &[("host", "matrix.ac.cdl"), (proto, "gopher")], true),
         (
             "several, the last counts",
