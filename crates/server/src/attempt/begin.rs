@@ -91,8 +91,8 @@ pub(super) fn keep(
     if bytes > MAX_COOKIE_BYTES {
         return None;
     }
-    let room = jar.make_room(bytes).into_iter().filter(|handle| *handle != attempt.handle);
-    let mut cookies: Vec<_> = room.map(SetCookie::Drop).collect();
+    let room = jar.make_room(&attempt.handle, bytes);
+    let mut cookies: Vec<_> = room.into_iter().map(SetCookie::Drop).collect();
     let (handle, max_age) = (attempt.handle.clone(), app.config.login.attempt_lifetime);
     cookies.push(SetCookie::Keep { handle, value, max_age, same_site });
     Some(cookies)

@@ -79,13 +79,14 @@ impl Jar {
         values.next().is_none().then_some(first)
     }
 
-    /// Which cookies must go, oldest first, so that one more of `new_bytes` fits.
+    /// Which cookies must go, oldest first, so that one of `new_bytes` for `own` fits. What `own` has now is replaced.
     #[must_use]
-    pub(super) fn make_room(&self, new_bytes: usize) -> Vec<Handle> {
+    pub(super) fn make_room(&self, own: &Handle, new_bytes: usize) -> Vec<Handle> {
         let size = |(handle, value): &(Handle, String)| cookie_name(handle).len() + value.len() + "=; ".len();
-        let mut total = new_bytes + self.cookies.iter().map(size).sum::<usize>();
+        let others = || self.cookies.iter().filter(|(handle, _)| handle != own);
+        let mut total = new_bytes + others().map(size).sum::<usize>();
         let mut dropped = Vec::new();
-        for cookie in &self.cookies {
+        for cookie in others() {
             if total <= MAX_JAR_BYTES {
                 break;
             }
@@ -142,8 +143,18 @@ mod tests {
             .collect::<Vec<_>>()
             .join("; ");
         let jar = Jar::parse([header.as_str()]);
-        let dropped = jar.make_room(1000);
+        let dropped = jar.make_room(&Handle::generate(&OsEntropy), 1000);
         assert_eq!(dropped, handles[..16], "the sixteen oldest of twenty: four and the new one fit in 6 KiB");
-        assert!(Jar::default().make_room(MAX_COOKIE_BYTES).is_empty());
+        assert!(Jar::default().make_room(&handles[0], MAX_COOKIE_BYTES).is_empty());
+    }
+
+    #[test]
+    fn a_cookie_that_is_replaced_needs_no_room_beside_the_new_one() {
+        let [older, own] = [(); 2].map(|()| Handle::generate(&OsEntropy));
+        let value = "v".repeat(2500);
+        let header = format!("{}={value}; {}={value}", cookie_name(&older), cookie_name(&own));
+        let jar = Jar::parse([header.as_str()]);
+        assert!(jar.make_room(&own, 3000).is_empty());
+        assert_eq!(jar.make_room(&Handle::generate(&OsEntropy), 3000), [older], "one more");
     }
 }
