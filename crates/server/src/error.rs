@@ -164,6 +164,7 @@ impl From<&ConfirmError> for PageProblem {
     fn from(error: &ConfirmError) -> Self {
         let (loudness, problem) = match error {
             ConfirmError::Store(cause) => return store(cause, error),
+            ConfirmError::Limited(limited) => return Self::from(*limited),
             // Nobody needs to have signed in for this one.
             ConfirmError::UnknownAttempt => {
                 (Loudness::Debug, Self::new(StatusCode::BAD_REQUEST, "unknown-attempt"))

@@ -34,6 +34,7 @@ const LOG_INTERVAL: Duration = Duration::from_mins(1);
 pub struct Limits {
     redirect: Limit<Source>,
     callback: Limit<Source>,
+    click: Limit<Source>,
     login: Limit<Source>,
     issued: Limit<u64>,
     redeemed: Limit<u64>,
@@ -65,6 +66,7 @@ impl Limits {
         Self {
             redirect: Limit::new("redirect", config.redirect, clock),
             callback: Limit::new("callback", config.callback, clock),
+            click: Limit::new("click", config.click, clock),
             login: Limit::new("login", config.login, clock),
             issued: Limit::new("account", config.account, clock),
             redeemed: Limit::new("account", config.account, clock),
@@ -77,12 +79,17 @@ impl Limits {
         Self::address(&self.redirect, client)
     }
 
-    /// `client` comes back from a provider, or from a page of ours.
+    /// `client` comes back from a provider, with an attempt of ours.
     pub(crate) fn callback(&self, client: IpAddr) -> Result<(), Limited> {
         Self::address(&self.callback, client)
     }
 
-    /// `client` wants to redeem a login token.
+    /// `client` answers a page of ours, with an attempt of ours.
+    pub(crate) fn click(&self, client: IpAddr) -> Result<(), Limited> {
+        Self::address(&self.click, client)
+    }
+
+    /// `client` wants to redeem a login token of ours.
     pub(crate) fn login(&self, client: IpAddr) -> Result<(), Limited> {
         Self::address(&self.login, client)
     }
@@ -99,7 +106,7 @@ impl Limits {
 
     /// Forgets everybody who is no different from somebody who was never here.
     pub(crate) fn forget_idle(&self) {
-        for limit in [&self.redirect, &self.callback, &self.login] {
+        for limit in [&self.redirect, &self.callback, &self.click, &self.login] {
             limit.forget_idle();
         }
         for limit in [&self.issued, &self.redeemed] {

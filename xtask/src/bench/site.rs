@@ -137,7 +137,7 @@ impl Site {
                 { "attribute": { "name": "department", "rows": HOMESERVERS.map(row) } },
             ],
             "login": { "trusted_clients": [CLIENT] },
-            "limits": { "redirect": "off", "callback": "off", "login": "off", "account": "off" },
+            "limits": { "redirect": "off", "callback": "off", "click": "off", "login": "off", "account": "off" },
         })
     }
 }

@@ -1,5 +1,7 @@
 //! The person has chosen their homeserver on a page; or the page is to be shown once more.
 
+use std::net::IpAddr;
+
 use ruma_common::ServerName;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
@@ -20,6 +22,7 @@ pub async fn choose(
     handle: &Handle,
     csrf: &str,
     homeserver: &ServerName,
+    client: IpAddr,
     jar: &Jar,
 ) -> Result<Finished, Failed> {
     tracing::Span::current().record("provider.id", provider.as_str()).record("attempt.id", handle.as_str());
@@ -31,6 +34,7 @@ pub async fn choose(
     let (attempt, choice) = attempt
         .and_then(|attempt| choice_of(&attempt).map(|choice| (attempt, choice)))
         .ok_or_else(|| early(FinishError::UnknownAttempt))?;
+    app.limits.click(client).map_err(|limited| early(limited.into()))?;
     let digest = |text: &str| Sha256::digest(text.as_bytes());
     if !bool::from(digest(&choice.csrf).ct_eq(&digest(csrf))) {
         return Err(early(FinishError::Csrf));

@@ -1,6 +1,6 @@
 //! The person says that a site may have their login token.
 
-use std::fmt;
+use std::{fmt, net::IpAddr};
 
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
@@ -10,6 +10,7 @@ use usher_store::{StoreError, TokenHash, login_tokens};
 use super::{Attempt, ClientRedirect, Jar, SetCookie, Step, sealed::Expected};
 use crate::{
     app::App,
+    limits::Limited,
     login::{Issue, issue},
 };
 
@@ -42,6 +43,9 @@ pub enum ConfirmError {
     /// The attempt began too long ago.
     #[error("the attempt has expired")]
     Expired,
+    /// The address clicks too often.
+    #[error("the address is limited")]
+    Limited(#[from] Limited),
     /// The database.
     #[error("the database did not answer")]
     Store(#[from] StoreError),
@@ -54,6 +58,7 @@ pub async fn confirm(
     provider: &ProviderId,
     handle: &Handle,
     csrf: &str,
+    client: IpAddr,
     jar: &Jar,
 ) -> Result<Confirmed, ConfirmError> {
     tracing::Span::current().record("provider.id", provider.as_str()).record("attempt.id", handle.as_str());
@@ -65,6 +70,7 @@ pub async fn confirm(
     else {
         return Err(ConfirmError::UnknownAttempt);
     };
+    app.limits.click(client)?;
     let digest = |text: &str| Sha256::digest(text.as_bytes());
     if !bool::from(digest(&confirmation.csrf).ct_eq(&digest(csrf))) {
         return Err(ConfirmError::Csrf);

@@ -1,5 +1,7 @@
 //! Finishes an attempt: from the provider's callback to a login token on the person's own homeserver.
 
+use std::net::IpAddr;
+
 use ruma_common::{OwnedServerName, OwnedUserId};
 use usher_core::{
     Callback, Candidate, Ctx, Outcome, Proof, ProviderError, ProviderId, Refusal, SelectError, accept,
@@ -121,8 +123,8 @@ pub enum FinishError {
         #[source]
         error: EstablishError,
     },
-    /// The person signs in too often.
-    #[error("the account is limited")]
+    /// The address comes back, or the person signs in, too often.
+    #[error("the address or the account is limited")]
     Limited(#[from] Limited),
     /// The database.
     #[error("the database did not answer")]
@@ -138,17 +140,20 @@ pub struct Failed {
     pub attempt: Option<Box<Attempt>>,
 }
 
-/// Reads `callback` of `provider` as the answer to an attempt of this browser.
+/// Reads `callback` of `provider` as the answer to an attempt of this browser, which is at `client`.
 pub async fn finish(
     app: &App,
     provider: &ProviderId,
     callback: &Callback,
+    client: IpAddr,
     jar: &Jar,
 ) -> Result<Finished, Failed> {
     tracing::Span::current().record("provider.id", provider.as_str());
     let early = |error| Failed { error, attempt: None };
     let configured = app.providers.get(provider).ok_or_else(|| early(FinishError::UnknownAttempt))?;
     let attempt = opened(app, configured, callback, jar).map_err(early)?;
+    // Only now: whoever sends garbage uses up nothing of those who share their address.
+    app.limits.callback(client).map_err(|limited| early(limited.into()))?;
     if let Step::Choose(choice) = &attempt.step {
         // The callback once more, after a page that asks: the page once more.
         let choice = choice.clone();

@@ -18,6 +18,8 @@ pub struct LimitsConfig {
     pub redirect: Option<Quota>,
     /// Ways back from a provider, by address.
     pub callback: Option<Quota>,
+    /// Answers to pages of ours, by address.
+    pub click: Option<Quota>,
     /// `POST /login`, by address.
     pub login: Option<Quota>,
     /// Login tokens issued, and login tokens redeemed, by account.
@@ -47,13 +49,16 @@ pub(super) struct RawLimits {
     /// Logins that an address may begin. Default: 300 at once, 20 more a second.
     #[schemars(with = "RawLimit")]
     redirect: Value,
-    /// Times that an address may come back from the single sign-on. Default: 300 at once, 20 more a second.
+    /// Times that an address may come back from the single sign-on with a sign-in it began. Default: 300 at once, 20 more a second.
     #[schemars(with = "RawLimit")]
     callback: Value,
-    /// Times that an address may redeem a login token. Default: 300 at once, 20 more a second.
+    /// Times that an address may answer a page of Usher's, which asks for a homeserver or about an app's site. Default: 600 at once, 40 more a second.
+    #[schemars(with = "RawLimit")]
+    click: Value,
+    /// Times that an address may redeem a login token of Usher's. Default: 300 at once, 20 more a second.
     #[schemars(with = "RawLimit")]
     login: Value,
-    /// Times that an account may sign in, wherever its owner is. Default: 20 at once, 10 more a minute.
+    /// Times that an account may sign in, wherever its owner is: counted when it is known who they are (before a page asks about the app's site), and when their app redeems its login token. Default: 20 at once, 10 more a minute.
     #[schemars(with = "RawLimit")]
     account: Value,
 }
@@ -90,12 +95,15 @@ impl RawLimits {
         let second = Duration::from_secs(1);
         // A campus is one address: a lecture that begins is hundreds of people who sign in at once.
         let address = || Quota::new(300, second / 20);
+        // Each of them may be shown two pages.
+        let pages = || Quota::new(600, second / 40);
         let account = || Quota::new(20, Duration::from_mins(1) / 10);
         let mut quota =
             |name: &str, raw, default: Quota| quota(&format!("limits.{name}"), raw, default, problems);
         LimitsConfig {
             redirect: quota("redirect", self.redirect, address()),
             callback: quota("callback", self.callback, address()),
+            click: quota("click", self.click, pages()),
             login: quota("login", self.login, address()),
             account: quota("account", self.account, account()),
         }

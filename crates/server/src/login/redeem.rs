@@ -78,8 +78,8 @@ pub enum RedeemError {
     /// The homeserver gave a session too late: the lease had run out.
     #[error("the lease ran out before the session came")]
     LeaseLost,
-    /// The account redeems too many tokens. This one was given back.
-    #[error("the account is limited")]
+    /// The address or the account redeems too many tokens. This one was not touched, or given back.
+    #[error("the address or the account is limited")]
     Limited(#[from] Limited),
     /// The database.
     #[error("the database did not answer")]
@@ -91,6 +91,8 @@ pub async fn redeem(app: &App, login: &TokenLogin) -> Result<LoggedIn, RedeemErr
     if !is_ours(&app.keyring, &login.token) {
         return Err(RedeemError::BadToken);
     }
+    // Only now: whoever sends garbage uses up nothing of those who share their address.
+    app.limits.login(login.client)?;
     let token_hash = TokenHash::of(&login.token);
     let lease = Lease::generate(&*app.entropy);
     let proposed = login.device_id.clone().unwrap_or_else(|| new_device_id(&*app.entropy));

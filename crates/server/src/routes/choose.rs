@@ -18,16 +18,14 @@ pub(super) const PATH: &str = "/_usher/choose";
 const MAX_FORM_BYTES: usize = 4096;
 
 pub(super) async fn post(app: web::Data<App>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
-    if let Err(limited) = app.limits.callback(http::arrival(&request).client) {
-        return problem_page(&app, &request, &PageProblem::from(limited), None);
-    }
     let Some(form) = form(payload).await else {
         return problem_page(&app, &request, &PageProblem::new(StatusCode::BAD_REQUEST, "form"), None);
     };
-    let (owned, jar) = (app.clone().into_inner(), http::jar(&request));
+    let (owned, jar, client) =
+        (app.clone().into_inner(), http::jar(&request), http::arrival(&request).client);
     let chosen = async move {
         let Form { provider, handle, csrf, homeserver } = &form;
-        attempt::choose(&owned, provider, handle, csrf, homeserver, &jar).await
+        attempt::choose(&owned, provider, handle, csrf, homeserver, client, &jar).await
     };
     finished::render(&app, &request, StatusCode::SEE_OTHER, app.run(chosen).await)
 }

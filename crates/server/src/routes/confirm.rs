@@ -16,15 +16,15 @@ pub(super) const PATH: &str = "/_usher/confirm";
 const MAX_FORM_BYTES: usize = 4096;
 
 pub(super) async fn post(app: web::Data<App>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
-    if let Err(limited) = app.limits.callback(http::arrival(&request).client) {
-        return problem_page(&app, &request, &PageProblem::from(limited), None);
-    }
     let Some(form) = form(payload).await else {
         return problem_page(&app, &request, &PageProblem::new(StatusCode::BAD_REQUEST, "form"), None);
     };
-    let (owned, jar) = (app.clone().into_inner(), http::jar(&request));
-    let confirmed = app
-        .run(async move { attempt::confirm(&owned, &form.provider, &form.handle, &form.csrf, &jar).await })
+    let (owned, jar, client) =
+        (app.clone().into_inner(), http::jar(&request), http::arrival(&request).client);
+    let confirmed =
+        app.run(async move {
+            attempt::confirm(&owned, &form.provider, &form.handle, &form.csrf, client, &jar).await
+        })
         .await;
     match confirmed {
         Ok(confirmed) => redirect(StatusCode::SEE_OTHER, &confirmed.location, &confirmed.cookies),

@@ -29,7 +29,6 @@ pub(super) async fn post(app: web::Data<App>, request: HttpRequest, payload: web
 }
 
 async fn answer(app: &Arc<App>, client: IpAddr, payload: web::Payload) -> Result<Value, MatrixError> {
-    app.limits.login(client).map_err(MatrixError::from)?;
     let body = read_body(payload, MAX_BODY_BYTES).await.map_err(|error| match error {
         BodyError::TooLarge => MatrixError::new(
             StatusCode::PAYLOAD_TOO_LARGE,
@@ -48,7 +47,6 @@ pub(crate) async fn log_in_at(
     body: &[u8],
     audience: OwnedServerName,
 ) -> Result<Value, MatrixError> {
-    app.limits.login(client).map_err(MatrixError::from)?;
     trade(app, client, body, Some(audience)).await
 }
 

@@ -34,11 +34,6 @@ pub(super) async fn any(app: web::Data<App>, request: HttpRequest, payload: web:
         _ => return HttpResponse::MethodNotAllowed().insert_header((header::ALLOW, "GET, POST")).finish(),
     };
     let Some(endpoint) = configured.provider.endpoint(method, &tail) else { return not_found() };
-    if endpoint == Endpoint::Answer
-        && let Err(limited) = app.limits.callback(http::arrival(&request).client)
-    {
-        return problem_page(&app, &request, &PageProblem::from(limited), None);
-    }
     let form = match form(method, payload).await {
         Ok(form) => form,
         Err(status) => return problem_page(&app, &request, &PageProblem::new(status, "form"), None),
@@ -85,7 +80,8 @@ async fn answer(
     let provider = &configured.provider.descriptor().id;
     let finished = {
         let (app, provider, jar) = (Arc::clone(app), provider.clone(), http::jar(request));
-        async move { attempt::finish(&app, &provider, &callback, &jar).await }
+        let client = http::arrival(request).client;
+        async move { attempt::finish(&app, &provider, &callback, client, &jar).await }
     };
     finished::render(app, request, StatusCode::FOUND, app.run(finished).await)
 }

@@ -138,7 +138,7 @@ impl Portal {
             "mapping": { "localpart": self.localpart },
             "login": { "trusted_clients": self.trusted_clients },
             // Everybody is at one address, and Alice signs in all the time.
-            "limits": { "redirect": "off", "callback": "off", "login": "off", "account": "off" },
+            "limits": { "redirect": "off", "callback": "off", "click": "off", "login": "off", "account": "off" },
             "pages": self.pages,
             "log": { "filter": self.log_filter },
         })

@@ -303,7 +303,7 @@ fn config(port: u16, cas: &Url, eng: &ScriptedHomeserver, hist: &ScriptedHomeser
         ],
         "login": { "trusted_clients": ["https://app.ac.cdl/", "element://connect"] },
         // The clock stands still, so that no bucket would ever be filled again; limits have tests of their own.
-        "limits": { "redirect": "off", "callback": "off", "login": "off", "account": "off" },
+        "limits": { "redirect": "off", "callback": "off", "click": "off", "login": "off", "account": "off" },
     })
 }
 

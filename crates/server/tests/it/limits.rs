@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use usher_lab::scripted::homeserver::Endpoint;
+use usher_lab::scripted::{cas::CasPerson, homeserver::Endpoint};
 
 use crate::app::{Answer, TestApp, UNTRUSTED};
 
@@ -22,6 +22,17 @@ async fn redeem_from(app: &TestApp, address: &str, token: &str) -> Answer {
     let body = json!({ "type": "m.login.token", "token": token }).to_string();
     let request = app.request(Method::POST, "/_matrix/client/v3/login").body(body);
     Answer::read(request.header("x-forwarded-for", address)).await
+}
+
+/// Of the page's form.
+fn hidden_fields(page: &Answer) -> Vec<(String, String)> {
+    let inputs = page.body.split("<input type=\"hidden\" name=\"").skip(1);
+    inputs
+        .map(|rest| {
+            let (name, rest) = rest.split_once("\" value=\"").expect("an input");
+            (name.to_owned(), rest.split_once('"').expect("a value").0.to_owned())
+        })
+        .collect()
 }
 
 fn assert_limited_page(answer: &Answer, seconds: &str) {
@@ -81,7 +92,7 @@ async fn a_callback_that_is_refused_has_not_spent_its_ticket() {
 
 #[tokio::test]
 async fn a_click_on_the_confirmation_page_can_be_repeated() {
-    let app = limited("callback").await;
+    let app = limited("click").await;
     let page = app.sign_in().to(UNTRUSTED).from("192.0.2.1").as_person("alice").await;
     let value = |name: &str| {
         let after = page.body.split_once(&format!("name=\"{name}\" value=\"")).expect(name).1;
@@ -92,7 +103,9 @@ async fn a_click_on_the_confirmation_page_can_be_repeated() {
         let request = app.request(Method::POST, "/_usher/confirm").header("x-forwarded-for", "192.0.2.1");
         Answer::read(request.header("cookie", page.cookies().join("; ")).form(&form)).await
     };
-    app.sign_in().from("192.0.2.1").as_person("bob").await.login_token();
+    for _ in 0..2 {
+        assert!(click().await.location().contains("loginToken="));
+    }
     assert_limited_page(&click().await, "10");
     app.clock.advance(Duration::from_secs(10));
     assert!(click().await.location().contains("loginToken="));
@@ -102,8 +115,9 @@ async fn a_click_on_the_confirmation_page_can_be_repeated() {
 async fn an_address_redeems_so_many_tokens_and_the_next_is_told_when_and_is_still_good() {
     let app = limited("login").await;
     let token = app.sign_in().as_person("alice").await.login_token();
-    for _ in 0..2 {
-        assert_eq!(redeem_from(&app, "192.0.2.1", "nonsense").await.status, 403);
+    let other = app.sign_in().as_person("bob").await.login_token();
+    for (name, status) in [("good", 200), ("spent, but one of ours", 403)] {
+        assert_eq!(redeem_from(&app, "192.0.2.1", &other).await.status, status, "{name}");
     }
     let answer = redeem_from(&app, "192.0.2.1", &token).await;
     assert_eq!((answer.status.as_u16(), answer.errcode().as_str()), (429, "M_LIMIT_EXCEEDED"));
@@ -111,6 +125,120 @@ async fn an_address_redeems_so_many_tokens_and_the_next_is_told_when_and_is_stil
     assert_eq!(answer.header("access-control-allow-origin"), "*");
     assert_eq!(answer.header("cache-control"), "no-store");
     assert_eq!(redeem_from(&app, "192.0.2.2", &token).await.status, 200, "another address, the same token");
+}
+
+#[tokio::test]
+async fn what_is_no_token_of_ours_uses_up_nothing_of_a_shared_address() {
+    let app = limited("login").await;
+    let token = app.sign_in().as_person("alice").await.login_token();
+    let other = if &token[9..10] == "A" { "B" } else { "A" };
+    let forged = format!("{}{other}{}", &token[..9], &token[10..]);
+    for (name, garbage, status) in [
+        ("nonsense", "nonsense", 403),
+        ("nothing", "", 403),
+        ("our prefix", "ushl_x", 403),
+        ("a mark that is not ours", &forged, 403),
+        ("too long", &"x".repeat(2000), 403),
+    ] {
+        assert_eq!(redeem_from(&app, "192.0.2.1", garbage).await.status, status, "{name}");
+    }
+    for body in ["", "{}", r#"{"type":"m.login.password"}"#] {
+        let request = app.request(Method::POST, "/_matrix/client/v3/login").body(body);
+        assert_eq!(Answer::read(request.header("x-forwarded-for", "192.0.2.1")).await.status, 400, "{body}");
+    }
+    assert_eq!(redeem_from(&app, "192.0.2.1", &token).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_callback_that_opens_no_attempt_uses_up_nothing_and_costs_nothing() {
+    let app = limited("callback").await;
+    let attempt = app.sign_in().from("192.0.2.1").at_provider().await;
+    let callback = attempt.callback_for("alice");
+    let (name, value) = attempt.cookies[0].split_once('=').expect("a cookie");
+    let (own, another) = (attempt.cookies[0].clone(), app.sign_in().at_provider().await.cookies);
+    let unknown =
+        callback.path().rsplit_once('/').expect("a handle").0.to_owned() + "/AAAAAAAAAAAAAAAAAAAAAA";
+    let ours = callback[url::Position::BeforePath..].to_owned();
+    for (case, path, cookie) in [
+        ("no cookie", ours.as_str(), String::new()),
+        ("another attempt's cookie", &ours, another[0].clone()),
+        ("garbage in the cookie", &ours, format!("{name}=test.AAAA")),
+        ("a cookie with one character changed", &ours, format!("{name}=test.A{}", &value[6..])),
+        ("another handle", &format!("{unknown}?ticket=ST-1"), own.clone()),
+        ("no handle", "/_usher/cas/corp/callback?ticket=ST-1", own),
+    ] {
+        let request = app.request(Method::GET, path).header("cookie", cookie);
+        let answer = Answer::read(request.header("x-forwarded-for", "192.0.2.1")).await;
+        assert!([400, 404].contains(&answer.status.as_u16()), "{case}: {}", answer.status);
+    }
+    assert!(app.cas.take_validations().is_empty(), "the provider was not asked");
+    assert!(attempt.open(&callback).await.location().contains("loginToken="));
+}
+
+#[tokio::test]
+async fn a_click_that_opens_no_attempt_uses_up_nothing() {
+    let app = limited("click").await;
+    let page = app.sign_in().to(UNTRUSTED).from("192.0.2.1").as_person("alice").await;
+    let own = page.cookies().join("; ");
+    let form = hidden_fields(&page);
+    let post = async |path: &str, cookie: &str, form: &[(String, String)]| {
+        let request = app.request(Method::POST, path).header("x-forwarded-for", "192.0.2.1");
+        Answer::read(request.header("cookie", cookie).form(form)).await
+    };
+    for path in ["/_usher/confirm", "/_usher/choose"] {
+        let with_choice = [form.clone(), vec![("homeserver".to_owned(), "eng.ac.cdl".to_owned())]].concat();
+        let form = if path == "/_usher/choose" { &with_choice } else { &form };
+        assert_eq!(post(path, &own, &[]).await.status, 400, "{path}: no form");
+        assert_eq!(post(path, "", form).await.status, 400, "{path}: no cookie");
+        let another = own.split_once('=').expect("a cookie").0.to_owned() + "=test.AAAA";
+        assert_eq!(post(path, &another, form).await.status, 400, "{path}: no cookie of ours");
+    }
+    assert!(post("/_usher/confirm", &own, &form).await.location().contains("loginToken="));
+}
+
+#[tokio::test]
+async fn an_address_chooses_so_often_and_nothing_is_lost() {
+    let app = TestApp::start_with(|config| {
+        config["selection"] = json!([{ "ask": {} }]);
+        config["limits"]["click"] = json!({ "burst": 1, "per_minute": 6 });
+    })
+    .await;
+    let choose = async |person: &str| {
+        let page = app.sign_in().as_person(person).await;
+        let form = [hidden_fields(&page), vec![("homeserver".to_owned(), "eng.ac.cdl".to_owned())]].concat();
+        let request = app.request(Method::POST, "/_usher/choose").header("cookie", page.cookies().join("; "));
+        Answer::read(request.form(&form)).await
+    };
+    assert!(choose("alice").await.location().contains("loginToken="));
+    assert_limited_page(&choose("erin").await, "10");
+    assert_eq!(app.rows("accounts").await, 1);
+    app.clock.advance(Duration::from_secs(10));
+    assert!(choose("erin").await.location().contains("loginToken="));
+}
+
+/// Every page of ours, one after another, with the limits nobody has set.
+#[tokio::test]
+async fn three_hundred_people_at_one_address_get_all_the_way_at_once() {
+    let app = TestApp::start_with(|config| {
+        config["limits"] = json!({});
+        config["selection"] = json!([{ "ask": {} }]);
+    })
+    .await;
+    let post = async |page: &Answer, path: &str, more: &[(String, String)]| {
+        let request = app.request(Method::POST, path).header("cookie", page.cookies().join("; "));
+        Answer::read(request.form(&[&hidden_fields(page), more].concat())).await
+    };
+    let choice = [("homeserver".to_owned(), "eng.ac.cdl".to_owned())];
+    for number in 0..300 {
+        let name = format!("student{number}");
+        app.cas.add_person(CasPerson::new(name.clone()));
+        let page = app.sign_in().to(UNTRUSTED).as_person(&name).await;
+        let page = post(&page, "/_usher/choose", &choice).await;
+        let token = post(&page, "/_usher/confirm", &[]).await.login_token();
+        let session = app.redeem(&token).await;
+        assert_eq!(session.json()["user_id"], format!("@{name}:eng.ac.cdl"));
+    }
+    assert_limited_page(&app.sign_in().first_answer().await, "1");
 }
 
 #[tokio::test]
