@@ -18,7 +18,7 @@ use async_trait::async_trait;
 use ruma_common::{OwnedServerName, ServerName};
 
 pub use ask::Ask;
-pub use attribute_table::{AttributeTable, Matcher, Row};
+pub use attribute_table::{AttributeTable, Matcher, PatternError, Row};
 pub use chain::Chain;
 pub use email_domain::{DomainError, DomainPattern, DomainRow, EmailDomains};
 pub use fixed::Fixed;

@@ -220,7 +220,7 @@ impl RawConfig {
         let portal = public_base_url.as_ref();
         let homeservers = homeservers::validate(self.homeservers, directory, portal, &ids, problems);
         let known: Vec<_> = homeservers.iter().map(|homeserver| homeserver.server_name.clone()).collect();
-        let selection = selection::validate(self.selection, &known, &ids, directory, problems);
+        let selection = selection::validate(self.selection, &known, &ids, portal, directory, problems);
         let mapping = self.mapping.validate(problems);
         let login = self.login.validate(problems);
         let limits = self.limits.validate(problems);

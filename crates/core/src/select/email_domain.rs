@@ -55,6 +55,16 @@ impl DomainPattern {
         Ok(if is_below { Self::Below(domain) } else { Self::Exact(domain) })
     }
 
+    /// Whether every domain that `later` matches is matched by this one too, so that a later row is never reached.
+    #[must_use]
+    pub fn covers(&self, later: &Self) -> bool {
+        match (self, later) {
+            (_, Self::Exact(domain)) => self.is_match(domain),
+            (Self::Exact(_), Self::Below(_)) => false,
+            (Self::Below(parent), Self::Below(domain)) => parent == domain || self.is_match(domain),
+        }
+    }
+
     fn is_match(&self, domain: &str) -> bool {
         match self {
             Self::Exact(expected) => domain.eq_ignore_ascii_case(expected),
@@ -118,6 +128,23 @@ mod tests {
             let pattern = DomainPattern::parse(pattern).expect("a pattern");
             let is_match = domain(address).is_some_and(|domain| pattern.is_match(domain));
             assert_eq!(is_match, expected, "{pattern:?} {address}");
+        }
+    }
+
+    #[test]
+    fn a_wider_domain_covers_a_narrower_one() {
+        for (earlier, later, expected) in [
+            ("eng.ac.cdl", "ENG.ac.cdl", true),
+            ("eng.ac.cdl", "hist.ac.cdl", false),
+            ("*.ac.cdl", "eng.ac.cdl", true),
+            ("*.ac.cdl", "ac.cdl", false),
+            ("*.ac.cdl", "*.ac.cdl", true),
+            ("*.ac.cdl", "*.lab.ac.cdl", true),
+            ("*.lab.ac.cdl", "*.ac.cdl", false),
+            ("ac.cdl", "*.ac.cdl", false),
+        ] {
+            let parse = |text| DomainPattern::parse(text).expect("a pattern");
+            assert_eq!(parse(earlier).covers(&parse(later)), expected, "{earlier} before {later}");
         }
     }
 

@@ -116,6 +116,62 @@ fn an_unbalanced_pattern_is_refused_though_anchors_would_balance_it() {
 }
 
 #[test]
+fn a_pattern_is_for_the_whole_value_however_it_is_written() {
+    let commented = "(?x)hist # ory";
+    for (name, expression, value, expected) in [
+        ("words of all alphabets", r"\w+\.\w+", "åsa.ek", true),
+        ("three of them", r"\w+-\w+-\w+", "a-b-c", true),
+        ("anything of a length", ".{1,64}", "föö", true),
+        ("a comment at the end", commented, "hist", true),
+        ("and the whole value all the same", commented, "hist\n", false),
+        ("and from its beginning", commented, "prehist", false),
+        ("a hash that is no comment", "hist #", "hist #", true),
+    ] {
+        let row = Row {
+            matcher: Matcher::pattern(expression).expect(name),
+            homeserver: owned_server_name!("eng.ac.cdl"),
+        };
+        let table = AttributeTable { rows: vec![row], ..table() };
+        let expected = if expected { "eng.ac.cdl" } else { "pass" };
+        assert_eq!(decide(&table, &person(&[value]), None), expected, "{name}");
+    }
+}
+
+#[test]
+fn what_is_said_of_a_bad_pattern_does_not_show_how_it_is_anchored() {
+    for (name, expression, expected) in [
+        ("unbalanced", "(".to_owned(), "is not a regular expression"),
+        ("too large", r"\w{1,1000}".to_owned(), "is too large a regular expression; use [a-z]"),
+        ("too large, and a comment", r"(?x)\w{1,1000} # all".to_owned(), "is too large"),
+        ("nested as deeply as may be", format!("{}a{}", "(".repeat(250), ")".repeat(250)), "is too large"),
+    ] {
+        let said = Matcher::pattern(&expression).expect_err(name).to_string();
+        assert!(
+            said.starts_with(expected) && !said.contains(r"\A") && !said.contains(r"\z"),
+            "{name}: {said}"
+        );
+    }
+}
+
+#[test]
+fn a_matcher_covers_what_it_certainly_matches() {
+    let exact = |value: &str| Matcher::Exact(value.to_owned());
+    let pattern = |expression: &str| Matcher::pattern(expression).expect("valid");
+    for (name, earlier, later, expected) in [
+        ("one value twice", exact("a"), exact("a"), true),
+        ("two values", exact("a"), exact("b"), false),
+        ("a pattern before its value", pattern("a.*"), exact("ab"), true),
+        ("a value before its pattern", exact("ab"), pattern("a.*"), false),
+        ("one pattern twice", pattern("a.*"), pattern("a.*"), true),
+        ("two patterns", pattern("a.*"), pattern("ab"), false),
+        ("everything before a pattern", pattern(".*"), pattern("ab"), true),
+        ("everything after a pattern", pattern("ab"), pattern(".*"), false),
+    ] {
+        assert_eq!(earlier.covers(&later), expected, "{name}");
+    }
+}
+
+#[test]
 fn a_sticky_person_stays_and_is_never_moved_silently() {
     for (name, earlier, expected) in [
         ("first visit", None, "pass"),

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::{Problems, fields::Fields as _};
+use super::{Problems, fields::Fields as _, is_loopback};
 use crate::attempt::{ClientRedirect, ClientRedirectError};
 
 /// Lifetimes and trusted clients.
@@ -50,9 +50,9 @@ impl ClientSite {
 #[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawLogin {
-    /// How long a person may take at the provider. Default: 15m.
+    /// How long a person may take at the provider, at least 2m. Default: 15m.
     attempt_lifetime: Option<String>,
-    /// How long a login token waits for its client. Default: 120s.
+    /// How long a login token waits for its client, at least 90s. Default: 120s.
     token_lifetime: Option<String>,
     /// URLs of clients, such as `https://app.ac.cdl/` or `element://`, that are given a login token without a page that asks.
     trusted_clients: Vec<String>,
@@ -61,38 +61,61 @@ pub(super) struct RawLogin {
 impl RawLogin {
     pub(super) fn validate(self, problems: &mut Problems) -> LoginConfig {
         let minute = Duration::from_mins(1);
+        // A replica whose clock is a minute ahead has each of these a minute shorter; what is left must do.
         let attempt_lifetime = problems.duration(
             "login.attempt_lifetime",
             self.attempt_lifetime.as_deref(),
             15 * minute,
-            (minute, 60 * minute),
+            (2 * minute, 60 * minute),
         );
         let token_lifetime = problems.duration(
             "login.token_lifetime",
             self.token_lifetime.as_deref(),
             2 * minute,
-            (Duration::from_secs(5), 10 * minute),
+            (Duration::from_secs(90), 10 * minute),
         );
         let mut trusted_clients = Vec::new();
         for (index, raw) in self.trusted_clients.iter().enumerate() {
             let path = format!("login.trusted_clients[{index}]");
-            let Some(url) = problems.parsed::<Url>(&path, raw, "a URL such as https://app.ac.cdl/") else {
-                continue;
-            };
-            let is_bare = url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
-            if matches!(ClientRedirect::parse(raw), Err(ClientRedirectError::Scheme)) {
-                problems.error(
-                    path,
-                    "has a scheme that no client may have; give an https URL or an app's scheme",
-                );
-            } else if is_bare {
-                trusted_clients.push(ClientSite(url));
-            } else {
-                problems.error(path, "must have no user name, `?` or `#` part");
-            }
+            trusted_clients.extend(client_site(raw, &path, problems));
         }
         LoginConfig { attempt_lifetime, token_lifetime, trusted_clients }
     }
+}
+
+fn client_site(raw: &str, path: &str, problems: &mut Problems) -> Option<ClientSite> {
+    let url = problems.parsed::<Url>(path, raw, "a URL such as https://app.ac.cdl/")?;
+    let is_web = matches!(url.scheme(), "https" | "http");
+    let has_more = !url.username().is_empty()
+        || url.password().is_some()
+        || url.query().is_some()
+        || url.fragment().is_some();
+    let parsed = ClientRedirect::parse(raw);
+    let wrong = if raw.contains('*') {
+        "has a `*`, and there are no wildcards; list every client (each with all that is below it)"
+    } else if has_more {
+        "must have no user name, password, `?` or `#` part"
+    } else if matches!(parsed, Err(ClientRedirectError::Scheme)) {
+        "has a scheme that no client may have; give an https URL or an app's scheme"
+    } else if parsed.is_err() {
+        "is not a URL such as https://app.ac.cdl/"
+    } else if !is_web && !is_app_scheme(raw, &url) {
+        "has no `//`; give https://… of a site, and of an app a scheme such as element:// or im.fluffychat:"
+    } else {
+        if url.scheme() == "http" && !is_loopback(&url) {
+            problems.warn(path, "is plain http: whoever is on the way can take the login token; use https");
+        }
+        return Some(ClientSite(url));
+    };
+    problems.error(path, wrong);
+    None
+}
+
+/// `element://…`, or `im.fluffychat:…`, a domain backwards (RFC 8252 section 7.1). `localhost:8080` and
+/// `app.ac.cdl:8080` are URLs to the letter, of the schemes `localhost` and `app.ac.cdl`, and nobody means those.
+fn is_app_scheme(raw: &str, url: &Url) -> bool {
+    let Some(rest) = raw.get(url.scheme().len() + 1..) else { return false };
+    rest.starts_with("//") || (url.scheme().contains('.') && !rest.starts_with(|c: char| c.is_ascii_digit()))
 }
 
 #[cfg(test)]

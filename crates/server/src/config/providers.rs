@@ -99,6 +99,9 @@ pub(super) fn validate(
     if providers.is_empty() && !problems.has_errors() {
         problems.warn("providers", "is empty: nobody can sign in");
     }
+    if !providers.is_empty() && providers.iter().all(|provider| !provider.allows_new_accounts) {
+        problems.warn("providers", "have `new_accounts: false`, all of them: nobody is made an account");
+    }
     providers
 }
 

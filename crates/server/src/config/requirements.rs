@@ -22,11 +22,44 @@ pub(super) struct RawRequirement {
 }
 
 pub(super) fn validate(raw: Vec<RawRequirement>, path: &str, problems: &mut Problems) -> Vec<Requirement> {
-    let mut requirements = Vec::new();
+    let mut requirements: Vec<Requirement> = Vec::new();
     for (index, raw) in raw.into_iter().enumerate() {
-        requirements.extend(raw.validate(&format!("{path}.require[{index}]"), problems));
+        let path = format!("{path}.require[{index}]");
+        let Some(requirement) = raw.validate(&path, problems) else { continue };
+        if requirements.iter().any(|earlier| contradict(earlier, &requirement)) {
+            problems.warn(
+                path,
+                format!(
+                    "can be met by nobody: another entry wants something else of `{}`; all must be met",
+                    requirement.attribute
+                ),
+            );
+        }
+        requirements.push(requirement);
     }
     requirements
+}
+
+/// Whether no values of one attribute meet both.
+fn contradict(one: &Requirement, other: &Requirement) -> bool {
+    // The only values it may have, if that is said.
+    let allowed = |condition: &'_ Condition| match condition {
+        Condition::Equals(value) => Some(vec![value.clone()]),
+        Condition::OneOf(values) => Some(values.clone()),
+        Condition::Exists | Condition::Contains(_) => None,
+    };
+    let wanted = |condition: &'_ Condition| match condition {
+        Condition::Contains(value) => Some(vec![value.clone()]),
+        Condition::Equals(_) | Condition::OneOf(_) | Condition::Exists => allowed(condition),
+    };
+    let excludes = |allowed: Option<Vec<String>>, wanted: Option<Vec<String>>| {
+        allowed
+            .zip(wanted)
+            .is_some_and(|(allowed, wanted)| !wanted.iter().any(|value| allowed.contains(value)))
+    };
+    one.attribute == other.attribute
+        && (excludes(allowed(&one.condition), wanted(&other.condition))
+            || excludes(allowed(&other.condition), wanted(&one.condition)))
 }
 
 impl RawRequirement {

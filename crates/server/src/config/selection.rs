@@ -10,6 +10,7 @@ use std::{collections::BTreeSet, path::Path};
 use ruma_common::OwnedServerName;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use url::Url;
 use usher_core::{
     HomeserverSelector, ProviderId,
     select::{
@@ -95,6 +96,7 @@ pub(super) fn validate(
     raw: Option<Vec<RawSelector>>,
     homeservers: &[OwnedServerName],
     providers: &[ProviderId],
+    portal: Option<&Url>,
     directory: &Path,
     problems: &mut Problems,
 ) -> Vec<SelectorConfig> {
@@ -105,7 +107,7 @@ pub(super) fn validate(
         );
         return Vec::new();
     };
-    let known = Known { homeservers, providers };
+    let known = Known { homeservers, providers, portal };
     let mut selectors = Vec::new();
     let mut last_word: Option<String> = None;
     for (index, raw) in raw.into_iter().enumerate() {
@@ -115,15 +117,30 @@ pub(super) fn validate(
                 .error(&path, format!("is never asked: {earlier} decides for everybody; put it before that"));
         }
         let Some(selector) = raw.validate(&path, &known, directory, problems) else { continue };
+        if last_word.is_none() && matches!(selector, SelectorConfig::Sticky) {
+            warn_of_late_sticky(&selectors, &path, problems);
+        }
         if last_word.is_none() && selector.has_the_last_word(homeservers) {
             last_word = Some(path);
         }
         selectors.push(selector);
     }
-    if !problems.has_errors() && selectors.iter().all(|selector| matches!(selector, SelectorConfig::Sticky)) {
+    if !problems.has_errors() && !selectors.iter().any(SelectorConfig::sends_anybody_new) {
         problems.error("selection", "sends nobody new anywhere; add `attribute` or `users`");
     }
     selectors
+}
+
+/// Names are an exception to what people were given before; what most people have is not.
+fn warn_of_late_sticky(earlier: &[SelectorConfig], path: &str, problems: &mut Problems) {
+    if earlier.iter().any(|selector| matches!(selector, SelectorConfig::Sticky)) {
+        problems.warn(path, "stands twice; what a first `sticky` does not know, a second does not either");
+    } else if earlier.iter().any(|selector| !matches!(selector, SelectorConfig::Users(_))) {
+        problems.warn(
+            path,
+            "is not first: whoever a selector before it sends somewhere is not held where they were; put it first",
+        );
+    }
 }
 
 impl RawSelector {
@@ -167,7 +184,8 @@ impl RawSelector {
                 raw.validate(&at("round_robin"), known, problems).map(SelectorConfig::RoundRobin)
             }));
         found.extend(decision_service.map(|raw| {
-            raw.validate(&at("decision_service"), directory, problems).map(SelectorConfig::DecisionService)
+            raw.validate(&at("decision_service"), known.portal, directory, problems)
+                .map(SelectorConfig::DecisionService)
         }));
         found.extend(ask.map(|raw| raw.validate(&at("ask"), known, problems).map(SelectorConfig::Ask)));
         found.extend(fixed.map(|raw| {
@@ -210,6 +228,20 @@ impl RawAsk {
 }
 
 impl SelectorConfig {
+    fn sends_anybody_new(&self) -> bool {
+        match self {
+            Self::Sticky => false,
+            Self::Users(table) => !table.users.is_empty(),
+            Self::Attribute(_)
+            | Self::EmailDomain(_)
+            | Self::Rendezvous(_)
+            | Self::RoundRobin(_)
+            | Self::DecisionService(_)
+            | Self::Ask(_)
+            | Self::Fixed(_) => true,
+        }
+    }
+
     /// Whether nobody who comes this far can be sent anywhere by a later selector.
     fn has_the_last_word(&self, all: &[OwnedServerName]) -> bool {
         let are_all = |named: &mut dyn Iterator<Item = &OwnedServerName>| {

@@ -3,6 +3,7 @@ use usher_http::Outgoing;
 
 use super::*;
 
+mod doubtful;
 mod edge;
 mod gateway;
 mod selection;

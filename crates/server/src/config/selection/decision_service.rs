@@ -47,6 +47,7 @@ impl RawDecisionService {
     pub(super) fn validate(
         self,
         path: &str,
+        portal: Option<&Url>,
         directory: &Path,
         problems: &mut Problems,
     ) -> Option<DecisionServiceConfig> {
@@ -55,6 +56,14 @@ impl RawDecisionService {
         if url.as_ref().is_some_and(|url| url.scheme() == "http" && !is_loopback(url)) {
             problems
                 .warn(at("url"), "is plain http: whoever is on the way decides where people go; use https");
+        }
+        // At another port there may be another program.
+        let is_here = |url: &Url| portal.is_some_and(|portal| portal.origin() == url.origin());
+        if url.as_ref().is_some_and(is_here) {
+            problems.error(
+                at("url"),
+                "is Usher's own public_base_url; everything there is Usher's, and it decides nothing",
+            );
         }
         let is_given = self.token.is_some() || self.token_file.is_some();
         let token = is_given

@@ -1,6 +1,7 @@
 //! What a selector may name: homeservers and providers of the same config, and issuers.
 
 use ruma_common::{OwnedServerName, ServerName};
+use url::Url;
 use usher_core::{Issuer, ProviderId, select::Scope};
 
 use crate::config::Problems;
@@ -9,6 +10,8 @@ use crate::config::Problems;
 pub(super) struct Known<'a> {
     pub homeservers: &'a [OwnedServerName],
     pub providers: &'a [ProviderId],
+    /// Where the portal itself is.
+    pub portal: Option<&'a Url>,
 }
 
 impl Known<'_> {

@@ -87,11 +87,19 @@ impl RawAttribute {
             let matcher = matcher(raw.value, raw.pattern.as_deref(), &path, problems);
             let homeserver =
                 known.homeserver(raw.homeserver.as_deref(), &format!("{path}.homeserver"), problems);
-            rows.extend(matcher.zip(homeserver).map(|(matcher, homeserver)| Row { matcher, homeserver }));
+            let Some((matcher, homeserver)) = matcher.zip(homeserver) else { continue };
+            if let Some(earlier) = rows.iter().position(|row: &Row| row.matcher.covers(&matcher)) {
+                problems.warn(path, never_reached(earlier));
+            }
+            rows.push(Row { matcher, homeserver });
         }
         let attribute = attribute(self.name, &format!("{path}.name"), "department", problems)?;
         Some(AttributeTable { scope: scope?, attribute, rows })
     }
+}
+
+fn never_reached(earlier: usize) -> String {
+    format!("is never reached: rows[{earlier}] matches all that this row does; put this row before that one")
 }
 
 /// An attribute's name; required.
@@ -113,9 +121,7 @@ fn matcher(
     match (value, pattern) {
         (Some(value), None) => Some(Matcher::Exact(value)),
         (None, Some(pattern)) => Matcher::pattern(pattern)
-            .map_err(|error| {
-                problems.error(format!("{path}.pattern"), format!("is not a regular expression: {error}"));
-            })
+            .map_err(|error| problems.error(format!("{path}.pattern"), error.to_string()))
             .ok(),
         (None, None) => {
             problems.missing(path, "`value` (exact) or `pattern` (a regular expression)");
@@ -149,6 +155,10 @@ impl RawEmailDomain {
             if let Some(row) = row {
                 if rows.iter().any(|earlier: &DomainRow| earlier.domain == row.domain) {
                     problems.error(format!("{path}.domain"), "stands twice; only its first row would count");
+                } else if let Some(earlier) =
+                    rows.iter().position(|earlier| earlier.domain.covers(&row.domain))
+                {
+                    problems.warn(&path, never_reached(earlier));
                 }
                 rows.push(row);
             }
