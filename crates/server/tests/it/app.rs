@@ -59,6 +59,23 @@ impl Clock for TestClock {
     }
 }
 
+/// The clock of a machine that is ahead by as much all the time.
+#[derive(Debug)]
+struct Ahead {
+    clock: Arc<TestClock>,
+    by: Duration,
+}
+
+impl Clock for Ahead {
+    fn now(&self) -> Timestamp {
+        self.clock.now().plus(self.by)
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.clock.monotonic()
+    }
+}
+
 pub(crate) struct TestApp {
     pub(crate) app: Arc<App>,
     pub(crate) cas: CasScript,
@@ -109,7 +126,7 @@ impl TestApp {
         let mut document = config(port, &cas_server.base_url(), &eng, &hist);
         change(&mut document);
         let clock = Arc::new(TestClock(AtomicI64::new(1_800_000_000_000)));
-        let app = Arc::new(build(document.clone(), directory.path(), Arc::clone(&clock)).await);
+        let app = Arc::new(build(document.clone(), directory.path(), clock.clone()).await);
         let server = serve::serve(Arc::clone(&app), vec![listener]).expect("a server");
         let handle = server.handle();
         tokio::spawn(server);
@@ -141,9 +158,18 @@ impl TestApp {
 
     /// One more portal on the same database, as a replica behind the same name; for as long as it is kept.
     pub(crate) async fn replica(&self) -> Replica {
+        self.replica_by(self.clock.clone()).await
+    }
+
+    /// One whose clock is ahead.
+    pub(crate) async fn replica_ahead(&self, by: Duration) -> Replica {
+        self.replica_by(Arc::new(Ahead { clock: Arc::clone(&self.clock), by })).await
+    }
+
+    async fn replica_by(&self, clock: Arc<dyn Clock>) -> Replica {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = listener.local_addr().expect("an address").port();
-        let app = build(self.document.clone(), self.directory.path(), Arc::clone(&self.clock)).await;
+        let app = build(self.document.clone(), self.directory.path(), clock).await;
         let server = serve::serve(Arc::new(app), vec![listener]).expect("a server");
         let handle = server.handle();
         tokio::spawn(server);
@@ -307,7 +333,7 @@ fn config(port: u16, cas: &Url, eng: &ScriptedHomeserver, hist: &ScriptedHomeser
     })
 }
 
-async fn build(document: Value, directory: &Path, clock: Arc<TestClock>) -> App {
+async fn build(document: Value, directory: &Path, clock: Arc<dyn Clock>) -> App {
     let outgoing = Outgoing::new(None, Duration::from_secs(5), 1 << 20).expect("a client");
     let backends = Backends::compiled_in(&outgoing).with(crate::ports::Posting);
     let mut problems = Problems::default();

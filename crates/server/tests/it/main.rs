@@ -7,6 +7,7 @@ mod app;
 mod callback;
 mod canonical_host;
 mod choosing;
+mod clocks;
 mod confirmation;
 mod decision_service;
 mod discovery;

@@ -56,6 +56,32 @@ async fn people_sign_in_at_either_and_the_same_name_at_both_is_two_people() {
 }
 
 #[tokio::test]
+async fn one_name_on_two_homeservers_is_two_people() {
+    let people = CasScript::default();
+    people.add_person(CasPerson::new("alice").with("department", "history"));
+    let guests = CasServer::start_with(people).await.expect("a second CAS server");
+    let base_url = guests.base_url();
+    let app = TestApp::start_with(|config| {
+        let second = json!({ "id": "guests", "name": "Guests", "cas": { "base_url": base_url } });
+        config["providers"].as_array_mut().expect("a list").push(second);
+    })
+    .await;
+    for visit in ["the first", "another"] {
+        let ours = app.sign_in().at("corp").as_person("alice").await;
+        assert_eq!(user_of(&app, &ours).await, "@alice:eng.ac.cdl", "{visit}");
+        let attempt = app.sign_in().at("guests").at_provider().await;
+        let theirs = attempt.open(&guests_callback(&guests, &attempt, "alice")).await;
+        assert_eq!(
+            user_of(&app, &theirs).await,
+            "@alice:hist.ac.cdl",
+            "{visit}: no number, nobody's name is taken"
+        );
+    }
+    assert_eq!(app.rows("links").await, 2);
+    assert_eq!(app.rows("accounts").await, 2);
+}
+
+#[tokio::test]
 async fn each_server_is_asked_about_its_own_tickets_alone() {
     let (app, guests) = start().await;
     for (own, foreign) in [("corp", "guests"), ("guests", "corp")] {
