@@ -24,7 +24,7 @@ use crate::{
     components::run,
     config::Portal,
     database::Kind,
-    person::{Landed, Person, SignIn},
+    person::Landed,
     relay::pass_on,
     scripted::{ALICE, Stage},
     visitor::Visitor,
@@ -45,9 +45,19 @@ impl Proxy {
     }
 }
 
-#[test]
-fn two_replicas_share_every_sign_in() -> anyhow::Result<()> {
-    run(async {
+/// Two replicas on one Postgres, behind a proxy that sends every request to the other one.
+struct Pair {
+    world: World,
+    proxy: Arc<Proxy>,
+    _server: ScriptedServer,
+    _second: Usher,
+    // After Usher: it must be gone before its files are.
+    _directory: TempDir,
+}
+
+impl Pair {
+    /// With `selection`, if not by department.
+    async fn start(selection: Option<Value>) -> anyhow::Result<Self> {
         let replicas = [Portal::at_a_free_port()?, Portal::at_a_free_port()?];
         let proxy = Arc::new(Proxy {
             replicas: [address(&replicas[0])?, address(&replicas[1])?],
@@ -64,31 +74,81 @@ fn two_replicas_share_every_sign_in() -> anyhow::Result<()> {
         let world = World::start_with(Kind::Postgres, |config| {
             config.public_base_url.clone_from(&public);
             config.listen.clone_from(&replicas[0].listen);
+            config.selection = selection;
         })
         .await?;
         let directory = tempfile::tempdir()?;
         let config = Portal { listen: replicas[1].listen.clone(), ..world.config.clone() };
-        let _second = Usher::start(Path::new(BINARY), directory.path(), &config.to_yaml()).await?;
+        let second = Usher::start(Path::new(BINARY), directory.path(), &config.to_yaml()).await?;
+        Ok(Self { world, proxy, _server: server, _second: second, _directory: directory })
+    }
 
+    fn served(&self) -> usize {
+        self.proxy.served.load(Ordering::SeqCst)
+    }
+}
+
+#[test]
+fn two_replicas_share_every_sign_in() -> anyhow::Result<()> {
+    run(async {
+        let pair = Pair::start(None).await?;
+        let world = &pair.world;
         // Begun at one, answered at the other, redeemed at the first, replayed at the other.
-        let before = proxy.served.load(Ordering::SeqCst);
+        let before = pair.served();
         let token = world.sign_in("alice").await?.login_token()?;
         let session = world.client.redeem(&token).await?.expect_ok()?;
         assert_eq!(session.field("user_id")?, world.eng("alice"));
         assert_eq!(world.client.redeem(&token).await?.status, StatusCode::FORBIDDEN);
-        assert_eq!(
-            proxy.served.load(Ordering::SeqCst) - before,
-            4,
-            "every request went to the other replica"
-        );
+        assert_eq!(pair.served() - before, 4, "every request went to the other replica");
 
         // The same with a page in between.
-        let portal = config.public_base_url();
-        let carol = Person::at(&portal, SignIn::Form(world.components().cas.person("carol")));
+        let carol = world.person("carol");
         let page = carol.sign_in_for("unheard-of.client://connect").await?.into_page();
         let token = Landed::from(page.form()?.submit(carol.browser()).await?).login_token()?;
         let session = world.client.redeem(&token).await?.expect_ok()?;
         assert_eq!(session.field("user_id")?, world.hist("carol"));
+        Ok(())
+    })
+}
+
+#[test]
+fn two_replicas_share_what_a_person_is_asked() -> anyhow::Result<()> {
+    run(async {
+        let pair = Pair::start(Some(json!([{ "sticky": {} }, { "ask": {} }]))).await?;
+        let world = &pair.world;
+        for (username, homeserver, expected) in
+            [("alice", "hist.localhost", world.hist("alice")), ("carol", "eng.localhost", world.eng("carol"))]
+        {
+            // The page of one, answered at the other, redeemed at the first.
+            let before = pair.served();
+            let person = world.person(username);
+            let page = person.sign_in().await?.into_page();
+            let chosen = page.form()?.press("homeserver", homeserver).submit(person.browser()).await?;
+            let session = world.client.redeem(&Landed::from(chosen).login_token()?).await?.expect_ok()?;
+            assert_eq!(session.field("user_id")?, expected, "{username} has what they chose");
+            assert_eq!(pair.served() - before, 4, "every request went to the other replica");
+            // Once chosen, nobody asks again; an odd number of requests, so that it is the other's turn after it.
+            let session = world.log_in(username).await?;
+            assert_eq!(session.field("user_id")?, expected, "{username} stays");
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn two_replicas_deal_people_out_in_one_turn() -> anyhow::Result<()> {
+    run(async {
+        let both = json!([{ "homeserver": "eng.localhost" }, { "homeserver": "hist.localhost" }]);
+        let pair = Pair::start(Some(json!([{ "round_robin": { "homeservers": both } }]))).await?;
+        let world = &pair.world;
+        let mut dealt = Vec::new();
+        for username in ["alice", "carol", "dave", "erin"] {
+            let user = world.log_in(username).await?.field("user_id")?.to_owned();
+            assert_eq!(world.log_in(username).await?.field("user_id")?, user, "{username} stays");
+            dealt.push(user);
+        }
+        let at_eng = dealt.iter().filter(|user| user.ends_with(":eng.localhost")).count();
+        assert_eq!(at_eng, 2, "half of them each: {dealt:?}");
         Ok(())
     })
 }

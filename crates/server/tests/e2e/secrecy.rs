@@ -113,3 +113,69 @@ fn neither_log_nor_database_holds_what_opens_anything() -> anyhow::Result<()> {
         Ok(())
     })
 }
+
+/// Log and database, as they are now.
+async fn assert_absent(world: &World, secrets: &Secrets, when: &str) -> anyhow::Result<()> {
+    secrets.assert_absent_from(&format!("the log {when}"), &world.usher.log()?);
+    for file in world.database.files()? {
+        secrets.assert_absent_from(&format!("the database file {when}"), &file);
+    }
+    for sql in [
+        "SELECT attempt_hash || identity FROM pending",
+        "SELECT COALESCE(upstream_session_hash, '') || token_hash || attempt_hash FROM login_tokens",
+        "SELECT provider || issuer || subject || server_name FROM choices",
+    ] {
+        let rows = world.database.column(sql).await?.join("\n");
+        secrets.assert_absent_from(&format!("the database {when} ({sql})"), &rows);
+    }
+    Ok(())
+}
+
+#[test]
+fn somebody_who_is_asked_leaves_nothing_that_opens_anything() -> anyhow::Result<()> {
+    run(async {
+        for kind in Kind::BOTH {
+            let world = World::start_with(kind, |config| {
+                config.log_filter = "trace".to_owned();
+                config.selection = Some(json!([{ "sticky": {} }, { "ask": {} }]));
+            })
+            .await?;
+            let mut secrets = Secrets::default();
+            secrets.add("the key", &"0123456789abcdef".repeat(4));
+            // The config looks at the display name alone: that waits with them, and nothing else does.
+            let known = world.components().cas.person("alice");
+            secrets.add("a mail address", &known.mail());
+            for department in known.departments {
+                secrets.add("a department", department);
+            }
+            let person = world.person_stopping_at_callback("alice");
+            let callback = person.callback().await?;
+            let ticket = callback.query_pairs().find(|(key, _)| key == "ticket");
+            secrets.add("a ticket", &ticket.map(|(_, value)| value.into_owned()).unwrap_or_default());
+            for (_, value) in person.cookies() {
+                secrets.add("a cookie", &value);
+            }
+            let page = person.open(&callback).await?.into_page();
+            for (_, value) in person.cookies() {
+                secrets.add("a cookie of the page", &value);
+            }
+            let form = page.form()?;
+            secrets.add("a form's token", form.value("csrf").unwrap_or_default());
+            assert_eq!(
+                world.database.column("SELECT attempt_hash FROM pending").await?.len(),
+                1,
+                "they wait"
+            );
+            assert_absent(&world, &secrets, "while they are asked").await?;
+
+            let chosen = form.press("homeserver", "hist.localhost").submit(person.browser()).await?;
+            let token = Landed::from(chosen).login_token()?;
+            secrets.add("a login token", &token);
+            let session = world.client.redeem(&token).await?.expect_ok()?;
+            secrets.add("an access token", session.field("access_token")?);
+            assert_eq!(session.field("user_id")?, world.hist("alice"));
+            assert_absent(&world, &secrets, "after they have chosen").await?;
+        }
+        Ok(())
+    })
+}
