@@ -36,6 +36,8 @@ use crate::workspace;
 
 /// What an interrupted command says in its exit code: 128 and the number of SIGINT.
 const INTERRUPTED: u8 = 130;
+/// Of the engine's containers, so that those of another engine are not touched.
+const CONTROL_GROUP: &str = "usher-compose";
 /// In the namespaces, where the engine's containers and this program can both reach what this program runs.
 const LAB_ADDRESS: &str = "10.99.0.1";
 
@@ -66,6 +68,7 @@ pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
     }
     let is_root = rustix::process::geteuid().is_root();
     ensure!(is_root, "no engine can be started here: namespaces and dockerd need root; run this as root");
+    let began = Instant::now();
     runtime.block_on(async {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
@@ -78,13 +81,17 @@ pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
             _ = terminate.recv() => None,
         };
         // The namespaces have ended with the future, and every process in them.
+        println!("\n== Removing what was made");
         place.clear().context("something is left behind")?;
         if !options.keep_images {
             place.forget_images()?;
         }
         drop(lock);
         match proven {
-            Some(Ok(())) => Ok(ExitCode::SUCCESS),
+            Some(Ok(())) => {
+                println!("\ncompose: ok, in {:.0} s", began.elapsed().as_secs_f32());
+                Ok(ExitCode::SUCCESS)
+            }
             Some(Err(error)) => Err(error),
             None => {
                 println!("Interrupted. Everything that was started has been stopped.");
@@ -128,12 +135,32 @@ impl Place {
     }
 
     fn clear(&self) -> anyhow::Result<()> {
-        remove(&self.run())
+        remove(&self.run())?;
+        remove_control_groups()
     }
 
     fn forget_images(&self) -> anyhow::Result<()> {
         remove(&self.images())
     }
+}
+
+/// The engine's own, empty now: the kernel removes one when its directory is removed, those below it first.
+fn remove_control_groups() -> anyhow::Result<()> {
+    let root = Path::new("/sys/fs/cgroup");
+    let mut roots = vec![root.join(CONTROL_GROUP)];
+    for entry in fs::read_dir(root).into_iter().flatten() {
+        roots.push(entry?.path().join(CONTROL_GROUP));
+    }
+    for group in roots.iter().filter(|group| group.is_dir()) {
+        for entry in fs::read_dir(group)? {
+            let below = entry?.path();
+            if below.is_dir() {
+                fs::remove_dir(&below).with_context(|| format!("cannot remove {}", below.display()))?;
+            }
+        }
+        fs::remove_dir(group).with_context(|| format!("cannot remove {}", group.display()))?;
+    }
+    Ok(())
 }
 
 fn remove(directory: &Path) -> anyhow::Result<()> {
@@ -144,7 +171,6 @@ fn remove(directory: &Path) -> anyhow::Result<()> {
 }
 
 async fn outside(place: &Place, options: &Options) -> anyhow::Result<()> {
-    let began = Instant::now();
     let progress = Progress::printing();
     println!("docker-compose.yml on a container engine of its own");
     println!("\n== What it needs");
@@ -161,9 +187,8 @@ async fn outside(place: &Place, options: &Options) -> anyhow::Result<()> {
     println!("\n== The engine");
     let status = in_namespaces(place, options)?.wait().await?;
     if !status.success() {
-        bail!("compose: failed, see above ({status})");
+        bail!("it does not hold, see above ({status})");
     }
-    println!("\ncompose: ok, in {:.0} s", began.elapsed().as_secs_f32());
     Ok(())
 }
 

@@ -16,7 +16,7 @@ use serde_json::Value;
 use tokio::process::Command;
 use usher_lab::real::process::{self, Process};
 
-use super::Place;
+use super::{CONTROL_GROUP, Place};
 
 const SOCKET: &str = "unix:///run/docker.sock";
 const START_DEADLINE: Duration = Duration::from_mins(1);
@@ -50,6 +50,7 @@ impl Engine {
         let mut command = process::command("dockerd");
         command.env("PATH", &path).arg("--data-root").arg(place.run().join("engine"));
         command.args(["--exec-root", "/run/docker", "--pidfile", "/run/docker.pid", "--host", SOCKET]);
+        command.args(["--cgroup-parent", CONTROL_GROUP]);
         let process = Process::spawn("dockerd", command, &place.run().join("dockerd.log"));
         let process = process.context("no engine can be started here")?;
         let profile = if release { "release" } else { "dev" };
