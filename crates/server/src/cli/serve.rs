@@ -1,6 +1,6 @@
 //! `usher serve`
 
-use std::{io::IsTerminal as _, sync::Arc};
+use std::{io::IsTerminal as _, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, bail};
 use tokio::signal::unix::{SignalKind, signal};
@@ -14,6 +14,10 @@ use crate::{
     config::{LogConfig, LogFormat},
     serve::{bind, serve},
 };
+
+/// How long connections may take to be given back and closed: all requests have ended by then, and what is still under
+/// way in the background loses nothing.
+const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
 
 pub(super) async fn run(file: &ConfigFile, no_migrate: bool) -> anyhow::Result<()> {
     let Checked { config, providers, homeservers, warnings } = file.check().await?;
@@ -36,7 +40,9 @@ pub(super) async fn run(file: &ConfigFile, no_migrate: bool) -> anyhow::Result<(
     let app = App::new(config, providers, homeservers, store, Arc::new(SystemClock), Arc::new(OsEntropy));
     let app = Arc::new(app);
     serve(Arc::clone(&app), listeners)?.await.context("the server stopped")?;
-    app.store.close().await;
+    if tokio::time::timeout(CLOSE_DEADLINE, app.store.close()).await.is_err() {
+        tracing::warn!("the database did not let go in time");
+    }
     #[cfg(feature = "count-statements")]
     tracing::info!(statements = usher_store::statements(), "SQLite statements run");
     tracing::info!("stopped");

@@ -148,7 +148,7 @@ fn a_postgres_that_never_comes_back_keeps_usher_neither_from_answering_nor_from_
         for _ in 0..2 {
             is_borne(&stage, &token, false).await?;
         }
-        soon("SIGTERM", stage.usher.stop()).await
+        stage.usher.stop().await
     })
 }
 
@@ -174,8 +174,14 @@ fn a_postgres_that_answers_nothing_keeps_nobody_waiting_for_long() -> anyhow::Re
         postgres.resume()?;
         is_well_again(&stage, &token).await?;
 
+        // Nor does it keep Usher from ending, with a statement under way.
         postgres.pause()?;
-        soon("SIGTERM", stage.usher.stop()).await
+        let health = stage.client.clone();
+        let asked = tokio::spawn(async move { health.call(Method::GET, "_usher/health", None).await });
+        stage.usher.stop().await?;
+        // Answered, or refused if it came too late.
+        let _ = asked.await?;
+        Ok(())
     })
 }
 
