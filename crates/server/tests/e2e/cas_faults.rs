@@ -106,7 +106,7 @@ fn nobody_gets_in_by_a_cas_server_in_trouble_and_everybody_when_it_is_honest_aga
         })
         .await?;
         let stage =
-            Stage::set_with(Kind::Sqlite, TIMEOUT, |config| config.cas_timeout = "1s".to_owned()).await?;
+            Stage::set_with(Kind::Sqlite, TIMEOUT, |config| "1s".clone_into(&mut config.cas_timeout)).await?;
         let script = stage.cas.script();
         for Trouble { name, fault, told: (status, words), is_ticket_good } in
             troubles(elsewhere.url().as_str())

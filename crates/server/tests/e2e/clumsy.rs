@@ -104,7 +104,7 @@ fn what_no_client_should_send_is_answered_or_cut_and_nothing_more() -> anyhow::R
         let host = stage.authority();
         let get = |path: &str, headers: &str| format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n{headers}\r\n");
         let long = |length| "x".repeat(length);
-        let many: String = (0..200).map(|index| format!("X-{index}: y\r\n")).collect();
+        let many = (0..200).map(|index| format!("X-{index}: y\r\n")).collect::<Vec<_>>().concat();
         let redirect = format!("/_matrix/client/v3/login/sso/redirect/corp?redirectUrl={}", long(60_000));
         // The status; `None`: the connection may end without an answer.
         for (name, request, status) in [
@@ -147,8 +147,8 @@ fn many_requests_at_once_on_a_connection_are_answered_in_order_to_a_client_that_
         let host = stage.authority();
         let paths = ["/_usher/health", "/_matrix/client/versions", "/nowhere", "/_matrix/client/v3/login"];
         let requests: Vec<_> = paths.iter().cycle().take(400).collect();
-        let bytes: String =
-            requests.iter().map(|path| format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n")).collect();
+        let ask = |path| format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n");
+        let bytes = requests.iter().map(ask).collect::<Vec<_>>().concat();
         let mut wire = Wire::open(&stage.config.listen).await?;
         wire.say(bytes.as_bytes()).await?;
         for (index, path) in requests.iter().enumerate() {

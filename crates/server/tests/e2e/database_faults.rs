@@ -33,7 +33,7 @@ async fn soon<T>(what: &str, answer: impl Future<Output = anyhow::Result<T>>) ->
 }
 
 /// A page that says the portal is out of order and can be tried again.
-fn is_out_of_order(landed: Landed) {
+fn is_out_of_order(landed: &Landed) {
     let (status, text) = landed.page();
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{text}");
     assert!(text.contains("out of order for the moment"), "{text}");
@@ -42,13 +42,13 @@ fn is_out_of_order(landed: Landed) {
 /// One of everything, all at the same time, while the database is away.
 async fn is_borne(stage: &Stage, token: &str, is_readable: bool) -> anyhow::Result<()> {
     let (signed_in, redeemed, health, flows, begun) = tokio::join!(
-        soon("a sign-in", stage.sign_in()),
+        Box::pin(soon("a sign-in", stage.sign_in())),
         soon("POST /login", stage.client.redeem(token)),
         soon("health", stage.client.call(Method::GET, "_usher/health", None)),
         soon("GET /login", stage.client.call(Method::GET, "_matrix/client/v3/login", None)),
-        soon("a redirect", stage.begin()),
+        Box::pin(soon("a redirect", stage.begin())),
     );
-    is_out_of_order(signed_in?);
+    is_out_of_order(&signed_in?);
     let redeemed = redeemed?;
     assert_eq!((redeemed.status, redeemed.errcode()), (StatusCode::SERVICE_UNAVAILABLE, "M_UNKNOWN"));
     let expected = if is_readable { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
@@ -164,7 +164,7 @@ fn a_postgres_that_answers_nothing_keeps_nobody_waiting_for_long() -> anyhow::Re
         for _ in 0..30 {
             let (person, client, token) = (stage.person(), stage.client.clone(), token.clone());
             crowd.spawn(async move {
-                is_out_of_order(soon("one of many sign-ins", person.sign_in()).await?);
+                is_out_of_order(&soon("one of many sign-ins", person.sign_in()).await?);
                 let answer = soon("one of many logins", client.redeem(&token)).await?;
                 anyhow::ensure!(answer.status == StatusCode::SERVICE_UNAVAILABLE, "{answer:?}");
                 Ok(())

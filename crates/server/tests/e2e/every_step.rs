@@ -25,6 +25,7 @@ use self::{
 };
 use crate::{
     components::run,
+    config::Portal,
     database::Kind,
     getting_in::{At, token_of},
     person::{Landed, Person},
@@ -72,7 +73,27 @@ struct Tapped {
     stage: Stage,
     tape: Tape,
     people: usize,
-    _taps: (PostgresTap, HttpTap, HttpTap),
+    _between: Between,
+}
+
+/// Between Usher and the world.
+#[derive(Debug)]
+struct Between {
+    postgres: PostgresTap,
+    homeserver: HttpTap,
+    cas: HttpTap,
+}
+
+impl Between {
+    /// Has Usher ask these instead of those in its config.
+    fn stand_in(&self, config: &mut Portal) -> anyhow::Result<()> {
+        config.database_url = self.postgres.stand_in_for(&config.database_url)?;
+        config.cas_base_url = self.cas.stand_in_for(&config.cas_base_url)?;
+        let section = &mut config.homeservers[0];
+        let upstream = section["upstream_url"].as_str().unwrap_or_default();
+        section["upstream_url"] = json!(self.homeserver.stand_in_for(upstream)?);
+        Ok(())
+    }
 }
 
 /// A login token whose first use was cut short; the client tries again when all the others have been cut short too.
@@ -87,27 +108,16 @@ struct CutShort {
 impl Tapped {
     async fn set() -> anyhow::Result<Self> {
         let tape = Tape::default();
-        let taps = (
-            PostgresTap::start(tape.clone()).await?,
-            HttpTap::start(tape.clone()).await?,
-            HttpTap::start(tape.clone()).await?,
-        );
-        let (postgres, homeserver, cas) = &taps;
+        let between = Between {
+            postgres: PostgresTap::start(tape.clone()).await?,
+            homeserver: HttpTap::start(tape.clone()).await?,
+            cas: HttpTap::start(tape.clone()).await?,
+        };
         let mut standing = Ok(());
-        let stage = Stage::set_with(Kind::Postgres, TIMEOUT, |config| {
-            let mut stand_in = || {
-                config.database_url = postgres.stand_in_for(&config.database_url)?;
-                config.cas_base_url = cas.stand_in_for(&config.cas_base_url)?;
-                let section = &mut config.homeservers[0];
-                let upstream = section["upstream_url"].as_str().unwrap_or_default();
-                section["upstream_url"] = json!(homeserver.stand_in_for(upstream)?);
-                anyhow::Ok(())
-            };
-            standing = stand_in();
-        })
-        .await?;
+        let stage =
+            Stage::set_with(Kind::Postgres, TIMEOUT, |config| standing = between.stand_in(config)).await?;
         standing?;
-        Ok(Self { stage, tape, people: 0, _taps: taps })
+        Ok(Self { stage, tape, people: 0, _between: between })
     }
 
     /// Somebody whom nobody knows sits down at every browser; their Matrix id, to be.

@@ -50,10 +50,11 @@ async fn note_writes(database: &Database) -> anyhow::Result<()> {
         let has_states = database.column(AssertSqlSafe(columns)).await?.contains(&"state".to_owned());
         for (event, row) in [("INSERT", "NEW"), ("UPDATE", "NEW"), ("DELETE", "OLD")] {
             let state = if has_states { format!("' ' || {row}.state") } else { "''".to_owned() };
-            sql += &format!(
+            let trigger = format!(
                 "CREATE TRIGGER noted_{event}_{table} AFTER {event} ON {table}
                  BEGIN INSERT INTO noted VALUES ('{event} {table}' || {state}); END;"
             );
+            sql.push_str(&trigger);
         }
     }
     database.execute(AssertSqlSafe(sql)).await

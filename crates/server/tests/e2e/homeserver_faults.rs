@@ -75,7 +75,7 @@ fn user(subject: &str) -> String {
     format!("@{subject}:{SERVER_NAME}")
 }
 
-async fn enter(stage: &Stage, subject: &str) {
+fn enter(stage: &Stage, subject: &str) {
     stage.enter(&engineer(subject, "Somebody New"));
 }
 
@@ -97,7 +97,7 @@ fn a_fault_while_an_account_is_made_costs_nothing_but_another_try() -> anyhow::R
             for (index, trouble) in TROUBLES.iter().enumerate() {
                 let name = format!("{} when the name is {word}", trouble.name);
                 let subject = format!("{word}{index}");
-                enter(&stage, &subject).await;
+                enter(&stage, &subject);
                 stage.homeserver.set_fault(endpoint, (trouble.fault)());
                 let (status, text) = stage.sign_in().await?.page();
                 assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{name}: {text}");
@@ -129,7 +129,7 @@ fn an_account_that_was_made_and_not_told_of_is_found_again() -> anyhow::Result<(
         .enumerate()
         {
             let subject = format!("untold{index}");
-            enter(&stage, &subject).await;
+            enter(&stage, &subject);
             stage.homeserver.set_fault(Endpoint::Register, fault);
             let (status, text) = stage.sign_in().await?.page();
             assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{name}: {text}");
@@ -148,7 +148,7 @@ fn a_fault_while_an_account_is_named_costs_the_name_and_nothing_else() -> anyhow
         let stage = Stage::set(Kind::Sqlite, TIMEOUT).await?;
         for (index, trouble) in TROUBLES.iter().enumerate().filter(|(_, it)| it.name != "another user") {
             let subject = format!("unnamed{index}");
-            enter(&stage, &subject).await;
+            enter(&stage, &subject);
             stage.homeserver.set_fault(Endpoint::DisplayName, (trouble.fault)());
             assert_eq!(gets_in(&stage, trouble.name).await?, user(&subject), "{}", trouble.name);
             stage.homeserver.clear_fault(Endpoint::DisplayName);
@@ -165,7 +165,7 @@ fn a_fault_while_a_session_is_opened_costs_no_token() -> anyhow::Result<()> {
         for (index, trouble) in TROUBLES.iter().enumerate() {
             let Trouble { name, login: (status, errcode), retry_after, .. } = *trouble;
             let subject = format!("redeems{index}");
-            enter(&stage, &subject).await;
+            enter(&stage, &subject);
             let token = stage.sign_in().await?.login_token()?;
             stage.homeserver.set_fault(Endpoint::Login, (trouble.fault)());
             let answer = stage.client.redeem(&token).await?;

@@ -91,7 +91,7 @@ async fn logs_in(stage: &Stage) -> anyhow::Result<()> {
 }
 
 async fn goes_unnoticed(kind: Kind) -> anyhow::Result<()> {
-    let stage = Stage::set_with(kind, TIMEOUT, |config| config.sweep_interval = "1s".to_owned()).await?;
+    let stage = Stage::set_with(kind, TIMEOUT, |config| "1s".clone_into(&mut config.sweep_interval)).await?;
     logs_in(&stage).await?;
     stage.database.execute(AssertSqlSafe(rows(kind))).await?;
     let all = eventually("the sweep has begun", async || {

@@ -74,14 +74,9 @@ impl Wire {
 
     /// `false` at the end.
     async fn read(&mut self) -> anyhow::Result<bool> {
-        let mut buffer = [0_u8; 16 * 1024];
-        let read = tokio::time::timeout(PATIENCE, self.stream.read(&mut buffer)).await;
+        let read = tokio::time::timeout(PATIENCE, self.stream.read_buf(&mut self.heard)).await;
         match read.context("nothing is said, and the connection stays open")? {
-            Ok(0) => Ok(false),
-            Ok(length) => {
-                self.heard.extend_from_slice(&buffer[..length]);
-                Ok(true)
-            }
+            Ok(length) => Ok(length > 0),
             // With what was sent unread, the end is a reset.
             Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => Ok(false),
             Err(error) => bail!("the connection broke: {error}"),
