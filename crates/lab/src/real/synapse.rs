@@ -246,6 +246,8 @@ impl Synapse {
             "federation_domain_whitelist": [],
             "enable_registration": false,
             "password_config": { "enabled": self.options.password_login },
+            // By default 5 and then one in five minutes: everybody with a password here is at one address.
+            "rc_login": { "address": { "per_second": 1, "burst_count": 50 } },
             "refreshable_access_token_lifetime": REFRESHABLE_LIFETIME,
             "login_via_existing_session": { "enabled": true },
             "app_service_config_files": registrations,
