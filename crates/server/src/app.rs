@@ -148,8 +148,11 @@ impl App {
 
 impl App {
     /// Runs a use case to its end, whatever becomes of the request, on the runtime that ends last.
-    pub async fn run<T: Send + 'static>(&self, use_case: impl Future<Output = T> + Send + 'static) -> T {
-        use_case::run(&self.runtime, use_case).await
+    pub fn run<F>(&self, use_case: F) -> impl Future<Output = F::Output> + use<'_, F>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        use_case::run(&self.runtime, use_case)
     }
 
     /// Runs what nobody needs once the request is gone: it ends with whoever waits for it.

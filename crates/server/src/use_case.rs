@@ -4,7 +4,7 @@
 //! SIGTERM, idle ones at once) would cut the calls of requests that others are still finishing. And a client that
 //! hangs up must not stop a use case between two steps.
 
-use std::{future::Future, task::Poll};
+use std::{future::Future, pin::Pin, task::Poll};
 
 use tokio::runtime::Handle;
 use tracing::Instrument as _;
@@ -12,11 +12,19 @@ use tracing::Instrument as _;
 /// Takes the first step of `use_case` where the caller is, and hands it over to `runtime` only if that was not all:
 /// to begin an attempt nothing is waited for, and waking another thread would cost more than the work. Whatever the
 /// first step opens or spawns belongs to `runtime` all the same.
-pub(crate) async fn run<T: Send + 'static>(
-    runtime: &Handle,
-    use_case: impl Future<Output = T> + Send + 'static,
-) -> T {
-    let mut use_case = Box::pin(use_case.in_current_span());
+///
+/// A use case is large and its caller need not be: it is boxed before anything is waited for.
+pub(crate) fn run<F>(runtime: &Handle, use_case: F) -> impl Future<Output = F::Output> + use<'_, F>
+where
+    F: Future<Output: Send> + Send + 'static,
+{
+    run_boxed(runtime, Box::pin(use_case.in_current_span()))
+}
+
+async fn run_boxed<F>(runtime: &Handle, mut use_case: Pin<Box<F>>) -> F::Output
+where
+    F: Future<Output: Send> + Send + 'static,
+{
     let first = std::future::poll_fn(|context| {
         let _runtime = runtime.enter();
         Poll::Ready(use_case.as_mut().poll(context))
