@@ -146,7 +146,7 @@ impl Pools {
                     .idle_timeout(None)
                     .max_lifetime(None)
             };
-            let writer = pool(1).connect_with(connect.clone()).await?;
+            let writer = pool(1).connect_with(connect.clone().pragma("cache_size", "-8192")).await?;
             let reader = pool(MAX_CONNECTIONS).connect_with(connect.pragma("query_only", "ON")).await?;
             return Ok(Self::Sqlite { writer, reader });
         }

@@ -5,13 +5,22 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::MissedTickBehavior;
-use usher_store::{SWEEP_BATCH, StoreError, login_tokens, pending, spent};
+use tokio::time::{Instant, MissedTickBehavior};
+use usher_core::Timestamp;
+use usher_store::{SWEEP_BATCH, Store, StoreError, login_tokens, pending, spent};
 
 use crate::{app::App, error};
 
 /// Between two batches others have the database.
 const PAUSE: Duration = Duration::from_millis(50);
+
+/// Rows of a first batch, and of every batch of a database that is large or busy: enough, with the pauses, to get rid of
+/// a thousand rows a second.
+const SMALLEST_BATCH: u32 = 100;
+/// A batch that takes longer keeps logins waiting, and the next one is smaller.
+const LONG: Duration = Duration::from_millis(30);
+/// One that takes less keeps nobody waiting, and the next one is larger.
+const SHORT: Duration = Duration::from_millis(10);
 
 /// Sweeps until the app is gone.
 pub(crate) fn start(app: &Arc<App>) {
@@ -35,19 +44,72 @@ pub(crate) fn start(app: &Arc<App>) {
 
 async fn sweep(app: &App) -> Result<(), StoreError> {
     let now = app.clock.now();
-    let mut removed = 0;
+    let (mut removed, mut limit) = (0, SMALLEST_BATCH);
     loop {
-        let tokens = login_tokens::delete_expired(&app.store, now).await?;
-        let keys = spent::delete_expired(&app.store, now).await?;
-        let people = pending::delete_expired(&app.store, now).await?;
-        removed += tokens + keys + people;
-        if tokens.max(keys).max(people) < u64::from(SWEEP_BATCH) {
+        let (mut most, mut longest, mut began) = (0, Duration::ZERO, Instant::now());
+        for table in [Table::LoginTokens, Table::Spent, Table::Pending] {
+            let batch = table.delete_expired(&app.store, now, limit).await?;
+            removed += batch;
+            most = most.max(batch);
+            longest = longest.max(began.elapsed());
+            began = Instant::now();
+        }
+        if most < u64::from(limit) {
             break;
         }
+        limit = next_limit(limit, longest);
         tokio::time::sleep(PAUSE).await;
     }
     if removed > 0 {
         tracing::debug!(removed, "expired rows removed");
     }
     Ok(())
+}
+
+/// What is swept.
+#[derive(Clone, Copy)]
+enum Table {
+    LoginTokens,
+    Spent,
+    Pending,
+}
+
+impl Table {
+    async fn delete_expired(self, store: &Store, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        match self {
+            Self::LoginTokens => login_tokens::delete_expired(store, now, limit).await,
+            Self::Spent => spent::delete_expired(store, now, limit).await,
+            Self::Pending => pending::delete_expired(store, now, limit).await,
+        }
+    }
+}
+
+/// How many rows a batch may have after one of `limit` rows that took so long, waiting for others included.
+fn next_limit(limit: u32, took: Duration) -> u32 {
+    let next = if took > LONG {
+        limit / 2
+    } else if took < SHORT {
+        limit * 2
+    } else {
+        limit
+    };
+    next.clamp(SMALLEST_BATCH, SWEEP_BATCH)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_are_as_large_as_the_database_takes_without_anybody_waiting() {
+        for (name, limit, millis, expected) in [
+            ("at once", 100, 1, 200),
+            ("in between", 200, 20, 200),
+            ("long", 400, 50, 200),
+            ("never more than the store takes", 400, 1, SWEEP_BATCH),
+            ("never so few that they would pile up", 150, 5_000, SMALLEST_BATCH),
+        ] {
+            assert_eq!(next_limit(limit, Duration::from_millis(millis)), expected, "{name}");
+        }
+    }
 }

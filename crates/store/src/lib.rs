@@ -41,5 +41,5 @@ pub use sqlite_trace::statements;
 pub use store::Store;
 
 /// How many rows one call of a sweep (`delete_expired`) removes at most, so that it never holds SQLite's one
-/// writer, or a row of Postgres, for long. Call again at once while it returns this many.
+/// writer, or a row of Postgres, for long. Call again while it returns as many as it was allowed.
 pub const SWEEP_BATCH: u32 = 500;

@@ -267,10 +267,10 @@ pub async fn redeem(db: impl Into<Db<'_>>, token: &TokenHash, lease: &Lease) -> 
     Ok(redeemed == 1)
 }
 
-/// Forgets tokens whose attempt's cookie opens nothing any more and that nobody holds, at most [`SWEEP_BATCH`];
+/// Forgets tokens whose attempt's cookie opens nothing any more and that nobody holds, at most `limit` and at most [`SWEEP_BATCH`];
 /// how many.
 #[tracing::instrument(level = "debug", skip_all)]
-pub async fn delete_expired(db: impl Into<Db<'_>>, now: Timestamp) -> Result<u64, StoreError> {
+pub async fn delete_expired(db: impl Into<Db<'_>>, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
     execute!(
         db,
         "DELETE FROM login_tokens WHERE token_hash IN
@@ -278,7 +278,7 @@ pub async fn delete_expired(db: impl Into<Db<'_>>, now: Timestamp) -> Result<u64
               WHERE keep_until <= $1 AND (claimed_until IS NULL OR claimed_until <= $1)
               ORDER BY keep_until LIMIT $2)",
         now.as_millis(),
-        i64::from(SWEEP_BATCH),
+        i64::from(limit.min(SWEEP_BATCH)),
     )
 }
 

@@ -43,14 +43,14 @@ pub async fn find(
     serde_json::from_str(&identity).map(Some).map_err(|_| StoreError::corrupt("pending.identity"))
 }
 
-/// Forgets people whose attempts are over, at most [`SWEEP_BATCH`]; how many.
+/// Forgets people whose attempts are over, at most `limit` and at most [`SWEEP_BATCH`]; how many.
 #[tracing::instrument(level = "debug", skip_all)]
-pub async fn delete_expired(db: impl Into<Db<'_>>, now: Timestamp) -> Result<u64, StoreError> {
+pub async fn delete_expired(db: impl Into<Db<'_>>, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
     execute!(
         db,
         "DELETE FROM pending WHERE attempt_hash IN
              (SELECT attempt_hash FROM pending WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)",
         now.as_millis(),
-        i64::from(SWEEP_BATCH),
+        i64::from(limit.min(SWEEP_BATCH)),
     )
 }

@@ -23,6 +23,10 @@ const WAL_RETRY: Duration = Duration::from_millis(20);
 /// `server_version_num` of the oldest Postgres that Usher is tested with.
 const OLDEST_POSTGRES: u32 = 150_000;
 
+/// Pages that the writer keeps, in KiB (negative means that): with a million rows in every table the inner pages of the
+/// indexes it changes are about as much. A small database takes what it is large.
+const WRITER_CACHE: &str = "-8192";
+
 /// The connections of one database.
 #[derive(Clone, Debug)]
 pub(crate) enum Pools {
@@ -42,7 +46,7 @@ pub(crate) async fn open_sqlite(path: &Path, options: &Options) -> Result<Pools,
     create_private(path).await?;
     let connect = sqlite_options(path, options.acquire_timeout);
     switch_to_wal(&connect, options.acquire_timeout).await?;
-    let writer = sqlite_pool(1, connect.clone(), options).await?;
+    let writer = sqlite_pool(1, connect.clone().pragma("cache_size", WRITER_CACHE), options).await?;
     let reader = sqlite_pool(options.max_connections, connect.pragma("query_only", "ON"), options).await?;
     Ok(Pools::Sqlite(SqlitePools { writer, reader }))
 }

@@ -16,14 +16,14 @@ pub async fn insert(db: impl Into<Db<'_>>, key: &SpentKey, until: Timestamp) -> 
     Ok(inserted == 1)
 }
 
-/// Forgets keys whose time is over, at most [`SWEEP_BATCH`]; how many.
+/// Forgets keys whose time is over, at most `limit` and at most [`SWEEP_BATCH`]; how many.
 #[tracing::instrument(level = "debug", skip_all)]
-pub async fn delete_expired(db: impl Into<Db<'_>>, now: Timestamp) -> Result<u64, StoreError> {
+pub async fn delete_expired(db: impl Into<Db<'_>>, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
     execute!(
         db,
         "DELETE FROM spent WHERE key_hash IN
              (SELECT key_hash FROM spent WHERE keep_until <= $1 ORDER BY keep_until LIMIT $2)",
         now.as_millis(),
-        i64::from(SWEEP_BATCH),
+        i64::from(limit.min(SWEEP_BATCH)),
     )
 }

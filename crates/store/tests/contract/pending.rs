@@ -61,7 +61,7 @@ async fn a_sweep_of_pending_people_takes_a_bounded_number(db: &TestDb) -> anyhow
     pending::insert(&mut tx, &kept, &alice, ms(101)).await?;
     tx.commit().await?;
     for swept in [batch, 3, 0] {
-        assert_eq!(pending::delete_expired(&db.store, ms(100)).await?, swept);
+        assert_eq!(pending::delete_expired(&db.store, ms(100), SWEEP_BATCH).await?, swept);
     }
     assert!(pending::find(&db.store, &kept, ms(100)).await?.is_some());
     Ok(())

@@ -26,7 +26,7 @@ async fn a_key_is_spent_once_until_it_is_swept(db: &TestDb) -> anyhow::Result<()
     assert!(spent::insert(&db.store, &id, ms(100)).await?);
     assert!(!spent::insert(&db.store, &id, ms(200)).await?);
     for (now, swept) in [(99, 0), (100, 1), (101, 0)] {
-        assert_eq!(spent::delete_expired(&db.store, ms(now)).await?, swept, "{now}");
+        assert_eq!(spent::delete_expired(&db.store, ms(now), SWEEP_BATCH).await?, swept, "{now}");
     }
     assert!(spent::insert(&db.store, &id, ms(100)).await?);
     Ok(())
@@ -40,10 +40,10 @@ async fn an_attempt_stays_spent_until_it_is_swept(db: &TestDb) -> anyhow::Result
     assert!(login_tokens::insert(&db.store, &new).await?);
     for (now, swept) in [(1_100, 0), (1_999, 0), (2_000, 1), (2_001, 0)] {
         assert!(!login_tokens::insert(&db.store, &new).await?, "still spent before {now}");
-        assert_eq!(login_tokens::delete_expired(&db.store, ms(now)).await?, swept, "{now}");
+        assert_eq!(login_tokens::delete_expired(&db.store, ms(now), SWEEP_BATCH).await?, swept, "{now}");
         if swept == 1 {
             assert!(login_tokens::insert(&db.store, &new).await?, "forgotten at {now}");
-            assert_eq!(login_tokens::delete_expired(&db.store, ms(1_999)).await?, 0);
+            assert_eq!(login_tokens::delete_expired(&db.store, ms(1_999), SWEEP_BATCH).await?, 0);
             return Ok(());
         }
     }
@@ -66,10 +66,10 @@ async fn a_sweep_takes_a_bounded_number_of_rows(db: &TestDb) -> anyhow::Result<(
     login_tokens::insert(&mut tx, &later).await?;
     tx.commit().await?;
     for swept in [batch, 3, 0] {
-        assert_eq!(login_tokens::delete_expired(&db.store, ms(2_000)).await?, swept);
-        assert_eq!(spent::delete_expired(&db.store, ms(2_000)).await?, swept);
+        assert_eq!(login_tokens::delete_expired(&db.store, ms(2_000), SWEEP_BATCH).await?, swept);
+        assert_eq!(spent::delete_expired(&db.store, ms(2_000), SWEEP_BATCH).await?, swept);
     }
-    assert_eq!(login_tokens::delete_expired(&db.store, ms(2_001)).await?, 1);
+    assert_eq!(login_tokens::delete_expired(&db.store, ms(2_001), SWEEP_BATCH).await?, 1);
     Ok(())
 }
 
@@ -82,7 +82,7 @@ async fn a_token_that_somebody_holds_is_not_swept(db: &TestDb) -> anyhow::Result
     let claim = Claim { token: &token, lease: &lease, device_id, audience: None, now, lease_until };
     login_tokens::claim(&db.store, &claim).await?.expect("it is good");
     for (now, swept) in [(2_000, 0), (2_004, 0), (2_005, 1)] {
-        assert_eq!(login_tokens::delete_expired(&db.store, ms(now)).await?, swept, "{now}");
+        assert_eq!(login_tokens::delete_expired(&db.store, ms(now), SWEEP_BATCH).await?, swept, "{now}");
     }
     Ok(())
 }
