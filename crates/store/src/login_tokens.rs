@@ -7,7 +7,7 @@
 
 use std::fmt;
 
-use ruma_common::{DeviceId, OwnedDeviceId, OwnedUserId, ServerName, UserId};
+use ruma_common::{DeviceId, OwnedDeviceId, OwnedServerName, OwnedUserId, ServerName, UserId};
 use usher_core::{Entropy, Issuer, ProviderId, Subject, Timestamp};
 
 use crate::{
@@ -189,6 +189,23 @@ pub async fn is_issued(db: impl Into<Db<'_>>, token: &TokenHash, mxid: &UserId) 
         mxid.as_str(),
     )?;
     Ok(rows.first().is_some_and(|(count,)| *count > 0))
+}
+
+/// The homeserver of the token that spent an attempt; `None` if it is not spent.
+#[tracing::instrument(level = "debug", skip_all)]
+pub async fn find_audience(
+    db: impl Into<Db<'_>>,
+    attempt: &AttemptHash,
+) -> Result<Option<OwnedServerName>, StoreError> {
+    let rows = fetch!(
+        db,
+        reader,
+        (String,),
+        "SELECT audience FROM login_tokens WHERE attempt_hash = $1",
+        attempt.as_str(),
+    )?;
+    let audience = rows.into_iter().next();
+    audience.map(|(audience,)| parsed("login_tokens.audience", audience)).transpose()
 }
 
 /// Why a claim at `now` failed.

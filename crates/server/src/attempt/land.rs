@@ -3,7 +3,7 @@
 
 use ruma_common::{OwnedServerName, ServerName};
 use usher_core::{Identity, provider::OneTime};
-use usher_store::{PersonKey, choices, people};
+use usher_store::{AttemptHash, PersonKey, StoreError, choices, login_tokens, people};
 
 use super::{
     Attempt, Choice, EstablishError, FinishError, Finished, Jar,
@@ -46,6 +46,10 @@ pub(super) async fn land(
             Selected::Asked(candidates) => return ask(app, attempt, arrival, candidates, jar).await,
         };
     tracing::Span::current().record("homeserver", homeserver.as_str());
+    // Before an account is made there: an old page must not make one more.
+    if arrival.choice.is_some() && is_spent_elsewhere(app, &attempt, &homeserver).await? {
+        return Err(FinishError::AlreadyUsed);
+    }
     let user = match establish(app, identity, &homeserver, &person).await {
         Ok(user) => user,
         Err(error) => {
@@ -61,6 +65,16 @@ pub(super) async fn land(
 
 fn failed(homeserver: OwnedServerName, error: EstablishError) -> FinishError {
     FinishError::Establish { homeserver, error }
+}
+
+/// Whether the attempt has ended in an account on another homeserver.
+async fn is_spent_elsewhere(
+    app: &App,
+    attempt: &Attempt,
+    homeserver: &ServerName,
+) -> Result<bool, StoreError> {
+    let issued = login_tokens::find_audience(&app.store, &AttemptHash::of(&attempt.handle)).await?;
+    Ok(issued.is_some_and(|issued| issued != homeserver))
 }
 
 /// A choice that came to no account, not even to one that is half made, binds nobody.

@@ -308,6 +308,8 @@ async fn a_second_choice_after_the_token_gets_no_second_token() {
     let other = asked.choose("hist.ac.cdl").await;
     assert_eq!((other.status.as_u16(), other.title()), (400, "This sign-in was used already"));
     assert_eq!(app.rows("login_tokens").await, 1);
+    assert_eq!(app.rows("accounts").await, 1, "nor a second account");
+    assert!(app.hist.users().is_empty());
     assert_eq!(user_of(&app, &first).await, "@erin:eng.ac.cdl");
     let sticky = start(true, |_| {}).await;
     let asked = Asked::as_person(&sticky, "erin", TRUSTED).await;

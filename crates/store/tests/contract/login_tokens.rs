@@ -52,7 +52,10 @@ async fn an_attempt_is_spent_once(db: &TestDb) -> anyhow::Result<()> {
     let alice = TestPerson::named("alice");
     let mxid = db.with_account(&alice).await?;
     let (attempt, first, second) = (attempt(), TokenHash::of("first"), TokenHash::of("second"));
+    assert_eq!(login_tokens::find_audience(&db.store, &attempt).await?, None);
     assert!(login_tokens::insert(&db.store, &new_token(&first, &attempt, &alice, &mxid)).await?);
+    let audience = login_tokens::find_audience(&db.store, &attempt).await?;
+    assert_eq!(audience.as_deref(), Some(mxid.server_name()));
     assert!(!login_tokens::insert(&db.store, &new_token(&second, &attempt, &alice, &mxid)).await?);
     assert_eq!(claim(db, &second, &lease(), (1_000, 1_010)).await?, None);
     assert!(claim(db, &first, &lease(), (1_000, 1_010)).await?.is_some());
