@@ -170,8 +170,10 @@ impl From<&ConfirmError> for PageProblem {
                 (Loudness::Debug, Self::new(StatusCode::BAD_REQUEST, "unknown-attempt"))
             }
             ConfirmError::Csrf => (Loudness::Warn, Self::new(StatusCode::FORBIDDEN, "form")),
-            ConfirmError::AlreadyUsed => (Loudness::Warn, Self::new(StatusCode::BAD_REQUEST, "already-used")),
-            ConfirmError::Expired => (Loudness::Info, Self::new(StatusCode::BAD_REQUEST, "expired")),
+            ConfirmError::AlreadyUsed => {
+                (Loudness::Warn, Self::retry(StatusCode::BAD_REQUEST, "already-used"))
+            }
+            ConfirmError::Expired => (Loudness::Info, Self::retry(StatusCode::BAD_REQUEST, "expired")),
         };
         log(loudness, error);
         problem

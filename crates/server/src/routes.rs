@@ -52,8 +52,12 @@ pub(crate) fn configure(config: &mut ServiceConfig) {
         )
         .service(web::resource("/_usher/health").get(health::get).head(health::get))
         .service(web::resource("/_usher/style-{hash}.css").get(style::get))
-        .service(web::resource(choose::PATH).post(choose::post))
-        .service(web::resource(confirm::PATH).post(confirm::post))
+        .service(
+            web::resource(choose::PATH).post(choose::post).default_service(web::to(not_ours::form_alone)),
+        )
+        .service(
+            web::resource(confirm::PATH).post(confirm::post).default_service(web::to(not_ours::form_alone)),
+        )
         .service(web::resource("/_usher/{kind}/{provider}/{tail:.*}").to(provider::any))
         .default_service(web::to(not_ours::any));
 }

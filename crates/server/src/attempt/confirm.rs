@@ -7,7 +7,7 @@ use subtle::ConstantTimeEq as _;
 use usher_core::{Handle, ProviderId, Purpose};
 use usher_store::{StoreError, TokenHash, login_tokens};
 
-use super::{Attempt, ClientRedirect, Jar, SetCookie, Step, sealed::Expected};
+use super::{Attempt, ClientRedirect, Failed, Jar, SetCookie, Step, sealed::Expected};
 use crate::{
     app::App,
     limits::Limited,
@@ -60,11 +60,23 @@ pub async fn confirm(
     csrf: &str,
     client: IpAddr,
     jar: &Jar,
-) -> Result<Confirmed, ConfirmError> {
+) -> Result<Confirmed, Failed<ConfirmError>> {
     tracing::Span::current().record("provider.id", provider.as_str()).record("attempt.id", handle.as_str());
-    let cookie = jar.get(handle).ok_or(ConfirmError::UnknownAttempt)?;
-    let attempt = Attempt::open(&app.keyring, cookie, handle, provider, "login", Expected::Confirm)
-        .ok_or(ConfirmError::UnknownAttempt)?;
+    let open = |cookie| Attempt::open(&app.keyring, cookie, handle, provider, "login", Expected::Confirm);
+    let attempt = jar
+        .get(handle)
+        .and_then(open)
+        .ok_or(Failed { error: ConfirmError::UnknownAttempt, attempt: None })?;
+    let confirmed = conclude(app, &attempt, csrf, client).await;
+    confirmed.map_err(|error| Failed { error, attempt: Some(Box::new(attempt)) })
+}
+
+async fn conclude(
+    app: &App,
+    attempt: &Attempt,
+    csrf: &str,
+    client: IpAddr,
+) -> Result<Confirmed, ConfirmError> {
     let (Step::Confirm(confirmation), Purpose::Login { client_redirect_url, .. }) =
         (&attempt.step, &attempt.purpose)
     else {
@@ -79,7 +91,7 @@ pub async fn confirm(
         return Err(ConfirmError::Expired);
     }
     let client = ClientRedirect::parse(client_redirect_url).map_err(|_| ConfirmError::UnknownAttempt)?;
-    let is_first = issue(app, &Issue { attempt: &attempt, confirmation, spend: &[] }).await?;
+    let is_first = issue(app, &Issue { attempt, confirmation, spend: &[] }).await?;
     let token = TokenHash::of(&confirmation.token);
     if !is_first && !login_tokens::is_issued(&app.store, &token, &confirmation.user).await? {
         return Err(ConfirmError::AlreadyUsed);

@@ -133,9 +133,9 @@ pub enum FinishError {
 
 /// A refusal, and the attempt it is about if this browser has it: the page can then offer to start again.
 #[derive(Debug)]
-pub struct Failed {
+pub struct Failed<E = FinishError> {
     /// Why.
-    pub error: FinishError,
+    pub error: E,
     /// Which.
     pub attempt: Option<Box<Attempt>>,
 }

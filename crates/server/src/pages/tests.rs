@@ -1,7 +1,7 @@
 use super::*;
 
 /// Every message that the code names, with and without a name in it.
-const PROBLEMS: [&str; 37] = [
+const PROBLEMS: [&str; 38] = [
     "unknown-attempt",
     "expired",
     "already-used",
@@ -31,6 +31,7 @@ const PROBLEMS: [&str; 37] = [
     "database",
     "internal",
     "form",
+    "form-alone",
     "host",
     "limited",
     "limited-account",

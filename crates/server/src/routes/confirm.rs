@@ -4,9 +4,10 @@ use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use url::form_urlencoded;
 use usher_core::{Handle, ProviderId};
 
+use super::finished;
 use crate::{
     app::App,
-    attempt,
+    attempt::{self, Failed},
     http::{self, PageProblem, problem_page, read_body, redirect},
 };
 
@@ -28,7 +29,10 @@ pub(super) async fn post(app: web::Data<App>, request: HttpRequest, payload: web
         .await;
     match confirmed {
         Ok(confirmed) => redirect(StatusCode::SEE_OTHER, &confirmed.location, &confirmed.cookies),
-        Err(error) => problem_page(&app, &request, &PageProblem::from(&error), None),
+        Err(Failed { error, attempt }) => {
+            let again = attempt.and_then(|attempt| finished::again(&attempt));
+            problem_page(&app, &request, &PageProblem::from(&error), again.as_deref())
+        }
     }
 }
 

@@ -61,7 +61,8 @@ fn entry(candidate: &Candidate) -> ChooserEntry {
     ChooserEntry { name: candidate.name.clone(), server_name: candidate.server_name.to_string() }
 }
 
-fn again(attempt: &Attempt) -> Option<String> {
+/// Where the person starts again.
+pub(super) fn again(attempt: &Attempt) -> Option<String> {
     match &attempt.purpose {
         Purpose::Login { client_redirect_url, only } => {
             let client = ClientRedirect::parse(client_redirect_url).ok()?;

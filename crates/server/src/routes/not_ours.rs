@@ -3,7 +3,10 @@
 
 use actix_web::{
     HttpRequest, HttpResponse, Route,
-    http::{Method, StatusCode, header},
+    http::{
+        Method, StatusCode,
+        header::{self, HeaderValue},
+    },
     web,
 };
 use url::form_urlencoded;
@@ -56,6 +59,14 @@ const ENDPOINTS: [&str; 36] = [
 /// Where the endpoint has other methods than the one that was asked with; `allow` lists them (RFC 9110 section 10.2.1).
 pub(super) fn only(allow: &'static str) -> Route {
     web::to(move || async move { MatrixError::wrong_method(allow).response() })
+}
+
+/// The address of a form's answer, opened as a page: a browser shows it above the page that the form led to.
+pub(super) async fn form_alone(app: web::Data<App>, request: HttpRequest) -> HttpResponse {
+    let problem = PageProblem::new(StatusCode::METHOD_NOT_ALLOWED, "form-alone");
+    let mut response = problem_page(&app, &request, &problem, None);
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
+    response
 }
 
 pub(super) async fn any(app: web::Data<App>, request: HttpRequest) -> HttpResponse {

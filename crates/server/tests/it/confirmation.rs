@@ -96,12 +96,26 @@ async fn a_form_that_is_not_the_pages_gets_nothing() {
 }
 
 #[tokio::test]
+async fn the_address_of_a_form_opened_as_a_page_says_what_to_do() {
+    let app = TestApp::start().await;
+    for path in ["/_usher/confirm", "/_usher/choose"] {
+        let answer = app.get(path).await;
+        let title = "This page cannot be opened by its address";
+        assert_eq!((answer.status.as_u16(), answer.title()), (405, title), "{path}");
+        assert_eq!(answer.header("allow"), "POST", "{path}");
+        assert!(answer.body.contains("start again from your Matrix app"), "{path}");
+    }
+}
+
+#[tokio::test]
 async fn a_page_left_open_too_long_gives_nothing() {
     let app = TestApp::start().await;
     let asked = Asked::about(&app, UNTRUSTED).await;
     app.clock.advance(std::time::Duration::from_mins(15));
     let answer = asked.submit(&asked.fields()).await;
     assert_eq!((answer.status.as_u16(), answer.title()), (400, "This took too long"));
+    let again = "redirect&#x2f;corp?redirectUrl=https%3A%2F%2Felsewhere%2Eexample%2Fcb";
+    assert!(answer.body.contains(again), "a way to start again: {}", answer.body);
 }
 
 #[tokio::test]
