@@ -23,7 +23,7 @@ pub use adopt::AdoptError;
 pub use begin::{BeginError, Begun, begin};
 pub use choose::choose;
 pub use client_redirect::{ClientRedirect, ClientRedirectError};
-pub use confirm::{ConfirmError, Confirmed, confirm};
+pub use confirm::{ConfirmError, ConfirmForm, Confirmed, confirm};
 pub use establish::EstablishError;
 pub use finish::{Failed, FinishError, Finished, finish};
 pub use jar::{Jar, SameSite, SetCookie};

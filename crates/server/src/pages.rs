@@ -74,6 +74,8 @@ pub enum Page<'a> {
         handle: &'a str,
         /// The form's token.
         csrf: &'a str,
+        /// The client's `redirectUrl`, if the form must carry it.
+        redirect_url: Option<&'a str>,
     },
     /// A form that takes the browser on to the provider.
     PostForm {
@@ -160,9 +162,9 @@ impl Pages {
                     context! { homeservers, action => *action, provider => *provider, handle => *handle, csrf => *csrf },
                 )
             }
-            Page::Confirm { site, is_app, user, action, provider, handle, csrf } => (
+            Page::Confirm { site, is_app, user, action, provider, handle, csrf, redirect_url } => (
                 "confirm.html",
-                context! { site => *site, is_app => *is_app, user => *user, action => *action, provider => *provider, handle => *handle, csrf => *csrf },
+                context! { site => *site, is_app => *is_app, user => *user, action => *action, provider => *provider, handle => *handle, csrf => *csrf, redirect_url => *redirect_url },
             ),
             Page::PostForm { action, fields, nonce } => (
                 "post_form.html",

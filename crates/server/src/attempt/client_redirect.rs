@@ -96,8 +96,8 @@ impl ClientRedirect {
             return Err(ClientRedirectError::TooLong);
         }
         // A URL parser drops tabs and newlines and trims spaces: what it judged would not be what is sent.
-        // A backslash is a slash to browsers and a character to others.
-        if raw.chars().any(|c| c.is_control() || c.is_whitespace() || c == '\\') {
+        // A backslash is a slash to browsers and a character to others. A quotation mark is in no URI (RFC 3986 section 2).
+        if raw.chars().any(|c| c.is_control() || c.is_whitespace() || matches!(c, '\\' | '"')) {
             return Err(ClientRedirectError::NotAbsolute);
         }
         let url = Url::parse(raw).map_err(|_| ClientRedirectError::NotAbsolute)?;
@@ -251,6 +251,7 @@ mod tests {
             ("an intent", "intent://x#Intent;end".to_owned(), Err(Scheme)),
             ("a newline", "https://app/\r\nSet-Cookie: x".to_owned(), Err(NotAbsolute)),
             ("a tab inside the scheme", "java\tscript:alert(1)".to_owned(), Err(NotAbsolute)),
+            ("a quotation mark", "https://app/?\"".to_owned(), Err(NotAbsolute)),
             ("a leading space", " javascript:alert(1)".to_owned(), Err(NotAbsolute)),
         ] {
             assert_eq!(ClientRedirect::parse(&raw).map(|_| ()), expected, "{name}");

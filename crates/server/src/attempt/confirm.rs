@@ -7,7 +7,10 @@ use subtle::ConstantTimeEq as _;
 use usher_core::{Handle, ProviderId, Purpose};
 use usher_store::{StoreError, TokenHash, login_tokens};
 
-use super::{Attempt, ClientRedirect, Failed, Jar, SetCookie, Step, sealed::Expected};
+use super::{
+    Attempt, ClientRedirect, Failed, Jar, SetCookie, Step,
+    sealed::{Expected, client_hash},
+};
 use crate::{
     app::App,
     limits::Limited,
@@ -51,30 +54,42 @@ pub enum ConfirmError {
     Store(#[from] StoreError),
 }
 
+/// What the page's form brings back.
+#[derive(Clone)]
+pub struct ConfirmForm {
+    /// The provider the person signed in at.
+    pub provider: ProviderId,
+    /// The attempt.
+    pub handle: Handle,
+    /// The form's token.
+    pub csrf: String,
+    /// The client's `redirectUrl`, where the attempt's cookie has its hash alone.
+    pub redirect_url: Option<String>,
+}
+
 /// Issues the login token that was chosen when the page was shown. A form that is sent twice leads to the
 /// same token twice, which is good once.
 pub async fn confirm(
     app: &App,
-    provider: &ProviderId,
-    handle: &Handle,
-    csrf: &str,
+    form: &ConfirmForm,
     client: IpAddr,
     jar: &Jar,
 ) -> Result<Confirmed, Failed<ConfirmError>> {
+    let ConfirmForm { provider, handle, .. } = form;
     tracing::Span::current().record("provider.id", provider.as_str()).record("attempt.id", handle.as_str());
     let open = |cookie| Attempt::open(&app.keyring, cookie, handle, provider, "login", Expected::Confirm);
     let attempt = jar
         .get(handle)
         .and_then(open)
         .ok_or(Failed { error: ConfirmError::UnknownAttempt, attempt: None })?;
-    let confirmed = conclude(app, &attempt, csrf, client).await;
+    let confirmed = conclude(app, &attempt, form, client).await;
     confirmed.map_err(|error| Failed { error, attempt: Some(Box::new(attempt)) })
 }
 
 async fn conclude(
     app: &App,
     attempt: &Attempt,
-    csrf: &str,
+    form: &ConfirmForm,
     client: IpAddr,
 ) -> Result<Confirmed, ConfirmError> {
     let (Step::Confirm(confirmation), Purpose::Login { client_redirect_url, .. }) =
@@ -84,13 +99,18 @@ async fn conclude(
     };
     app.limits.click(client)?;
     let digest = |text: &str| Sha256::digest(text.as_bytes());
-    if !bool::from(digest(&confirmation.csrf).ct_eq(&digest(csrf))) {
+    if !bool::from(digest(&confirmation.csrf).ct_eq(&digest(&form.csrf))) {
         return Err(ConfirmError::Csrf);
     }
+    let redirect_url = match (&confirmation.client_hash, &form.redirect_url) {
+        (None, None) => client_redirect_url,
+        (Some(hash), Some(redirect_url)) if client_hash(redirect_url) == *hash => redirect_url,
+        (None, Some(_)) | (Some(_), _) => return Err(ConfirmError::Csrf),
+    };
     if attempt.started.plus(app.config.login.attempt_lifetime) <= app.clock.now() {
         return Err(ConfirmError::Expired);
     }
-    let client = ClientRedirect::parse(client_redirect_url).map_err(|_| ConfirmError::UnknownAttempt)?;
+    let client = ClientRedirect::parse(redirect_url).map_err(|_| ConfirmError::UnknownAttempt)?;
     let is_first = issue(app, &Issue { attempt, confirmation, spend: &[] }).await?;
     let token = TokenHash::of(&confirmation.token);
     if !is_first && !login_tokens::is_issued(&app.store, &token, &confirmation.user).await? {

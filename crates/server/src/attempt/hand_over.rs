@@ -45,7 +45,14 @@ pub(super) async fn hand_over(
     }
     let csrf = confirmation.csrf.clone();
     attempt.step = Step::Confirm(confirmation);
-    let cookies = keep(app, &attempt, SameSite::Lax, jar).ok_or(FinishError::TooLarge)?;
+    let cookies = match keep(app, &attempt, SameSite::Lax, jar) {
+        Some(cookies) => cookies,
+        None => {
+            // A long address, and a long name or ticket beside it: the page's form carries the address.
+            attempt = attempt.without_client();
+            keep(app, &attempt, SameSite::Lax, jar).ok_or(FinishError::TooLarge)?
+        }
+    };
     tracing::info!(user.mxid = %user, attempt.id = %attempt.handle, "signed in; the person is asked about the client's site");
     Ok(Finished::Confirm { attempt: Box::new(attempt), csrf, client, user, cookies })
 }
@@ -70,6 +77,7 @@ fn confirmation(app: &App, arrival: &Arrival<'_>, user: OwnedUserId) -> Confirma
         subject: identity.subject.clone(),
         upstream_session,
         chooser_csrf: arrival.choice.as_ref().map(|choice| choice.csrf.clone()),
+        client_hash: None,
     }
 }
 

@@ -5,8 +5,10 @@
 
 use std::fmt;
 
+use data_encoding::BASE64URL_NOPAD;
 use ruma_common::OwnedUserId;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 use usher_core::{
     Demand, Entropy, Freshness, Handle, Issuer, ProviderId, Purpose, Subject, Timestamp,
     provider::{Hints, ProviderState, UpstreamSession},
@@ -85,6 +87,10 @@ pub struct Confirmation {
     /// If they chose their homeserver before: what that page's form brings back, should they return to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chooser_csrf: Option<String>,
+    /// The hash of the client's `redirectUrl`, where that does not fit the cookie beside all else: the page's form
+    /// carries it then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_hash: Option<String>,
 }
 
 impl fmt::Debug for Confirmation {
@@ -102,6 +108,23 @@ pub(super) enum Expected {
 }
 
 impl Attempt {
+    /// The same, waiting for a confirmation, with the hash of its client's `redirectUrl` in that one's place.
+    pub(super) fn without_client(mut self) -> Self {
+        if let (Step::Confirm(confirmation), Purpose::Login { client_redirect_url, .. }) =
+            (&mut self.step, &mut self.purpose)
+        {
+            confirmation.client_hash = Some(client_hash(client_redirect_url));
+            client_redirect_url.clear();
+        }
+        self
+    }
+
+    /// Whether the form of the page that asks about the client's site must carry its `redirectUrl`.
+    #[must_use]
+    pub fn is_without_client(&self) -> bool {
+        matches!(&self.step, Step::Confirm(confirmation) if confirmation.client_hash.is_some())
+    }
+
     /// The demand that began it, the same at both ends.
     #[must_use]
     pub fn demand(&self) -> Demand {
@@ -142,6 +165,11 @@ impl Attempt {
 fn context(handle: &Handle, provider: &ProviderId, purpose: &str, step: Expected) -> Vec<u8> {
     // None of the parts can contain the separator.
     format!("{}\0{provider}\0{purpose}\0{step:?}", jar::cookie_name(handle)).into_bytes()
+}
+
+/// What is sealed of a `redirectUrl` that the form carries.
+pub(super) fn client_hash(redirect_url: &str) -> String {
+    BASE64URL_NOPAD.encode(&Sha256::digest(redirect_url.as_bytes()))
 }
 
 fn placeholder() -> Handle {

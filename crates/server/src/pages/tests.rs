@@ -80,6 +80,7 @@ fn every_page_renders_in_every_language() {
                 provider: "corp",
                 handle: "h",
                 csrf: "c",
+                redirect_url: Some("https://<s>/\""),
             },
             Page::PostForm { action: "https://idp.example/", fields: &fields, nonce: "n" },
         ] {

@@ -7,14 +7,14 @@ use usher_core::{Handle, ProviderId};
 use super::finished;
 use crate::{
     app::App,
-    attempt::{self, Failed},
+    attempt::{self, ConfirmForm, Failed},
     http::{self, PageProblem, problem_page, read_body, redirect},
 };
 
 /// Where the page's form goes.
 pub(super) const PATH: &str = "/_usher/confirm";
-/// Two ids and a token.
-const MAX_FORM_BYTES: usize = 4096;
+/// Two ids, a token, and maybe a `redirectUrl` with every byte escaped.
+const MAX_FORM_BYTES: usize = 8192;
 
 pub(super) async fn post(app: web::Data<App>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
     let Some(form) = form(payload).await else {
@@ -22,11 +22,7 @@ pub(super) async fn post(app: web::Data<App>, request: HttpRequest, payload: web
     };
     let (owned, jar, client) =
         (app.clone().into_inner(), http::jar(&request), http::arrival(&request).client);
-    let confirmed =
-        app.run(async move {
-            attempt::confirm(&owned, &form.provider, &form.handle, &form.csrf, client, &jar).await
-        })
-        .await;
+    let confirmed = app.run(async move { attempt::confirm(&owned, &form, client, &jar).await }).await;
     match confirmed {
         Ok(confirmed) => redirect(StatusCode::SEE_OTHER, &confirmed.location, &confirmed.cookies),
         Err(Failed { error, attempt }) => {
@@ -36,25 +32,21 @@ pub(super) async fn post(app: web::Data<App>, request: HttpRequest, payload: web
     }
 }
 
-struct Form {
-    provider: ProviderId,
-    handle: Handle,
-    csrf: String,
-}
-
-async fn form(payload: web::Payload) -> Option<Form> {
+async fn form(payload: web::Payload) -> Option<ConfirmForm> {
     let bytes = read_body(payload, MAX_FORM_BYTES).await.ok()?;
-    let mut values = [const { None }; 3];
+    let mut values = [const { None }; 4];
     for (name, value) in form_urlencoded::parse(&bytes) {
-        let index = ["provider", "attempt", "csrf"].iter().position(|known| *known == name)?;
+        let index =
+            ["provider", "attempt", "csrf", "redirect_url"].iter().position(|known| *known == name)?;
         if values[index].replace(value.into_owned()).is_some() {
             return None;
         }
     }
-    let [provider, handle, csrf] = values;
-    Some(Form {
+    let [provider, handle, csrf, redirect_url] = values;
+    Some(ConfirmForm {
         provider: ProviderId::parse(provider?).ok()?,
         handle: Handle::parse(handle?).ok()?,
         csrf: csrf?,
+        redirect_url,
     })
 }

@@ -1,6 +1,7 @@
 //! The page that asks before a token goes to a site that is not trusted.
 
 use reqwest::Method;
+use usher_lab::scripted::cas::CasPerson;
 
 use crate::app::{Answer, TestApp, UNTRUSTED};
 
@@ -12,8 +13,12 @@ struct Asked<'a> {
 
 impl<'a> Asked<'a> {
     async fn about(app: &'a TestApp, redirect_url: &str) -> Self {
+        Self::about_for(app, redirect_url, "alice").await
+    }
+
+    async fn about_for(app: &'a TestApp, redirect_url: &str, person: &str) -> Self {
         let attempt = app.sign_in().to(redirect_url).at_provider().await;
-        let page = attempt.come_back_as("alice").await;
+        let page = attempt.come_back_as(person).await;
         assert_eq!(page.title(), "Continue to this site?");
         let cookies = page.cookies();
         Self { app, page, cookies }
@@ -24,7 +29,8 @@ impl<'a> Asked<'a> {
         inputs
             .map(|rest| {
                 let (name, rest) = rest.split_once("\" value=\"").expect("an input");
-                (name.to_owned(), rest.split_once('"').expect("a value").0.to_owned())
+                let value = rest.split_once('"').expect("a value").0;
+                (name.to_owned(), value.replace("&#x2f;", "/").replace("&amp;", "&"))
             })
             .collect()
     }
@@ -133,4 +139,42 @@ async fn reloading_the_callback_shows_the_page_again_and_makes_nothing_new() {
     let answer = asked.submit(&asked.fields()).await;
     assert_eq!(app.redeem(&answer.login_token()).await.json()["user_id"], "@alice:eng.ac.cdl");
     assert_eq!(app.rows("login_tokens").await, 1);
+}
+
+/// What a cookie has no room for, the page's form carries, and nobody can put another address in its place.
+#[tokio::test]
+async fn the_longest_redirect_url_survives_beside_the_longest_name() {
+    let app = TestApp::start().await;
+    let prefix = "https://elsewhere.example/cb?";
+    let longest = format!("{prefix}{}&b", "x".repeat(2000 - prefix.len() - 2));
+    let name = "n".repeat(255 - "@:eng.ac.cdl".len());
+    app.cas.add_person(CasPerson::new(name.as_str()).with("department", "engineering"));
+    for (person, redirect_url, is_carried) in [
+        ("alice", UNTRUSTED, false),
+        (name.as_str(), UNTRUSTED, false),
+        (name.as_str(), longest.as_str(), true),
+    ] {
+        let asked = Asked::about_for(&app, redirect_url, person).await;
+        let fields = asked.fields();
+        let carried = fields.iter().find(|(name, _)| name == "redirect_url").map(|(_, url)| url.as_str());
+        assert_eq!(carried, is_carried.then_some(redirect_url), "{person}");
+        let other = |(name, value): (String, String)| match name.as_str() {
+            "redirect_url" => (name, "https://evil.example/".to_owned()),
+            _ => (name, value),
+        };
+        let without = fields.iter().filter(|(name, _)| name != "redirect_url").cloned().collect::<Vec<_>>();
+        let forged = if is_carried {
+            vec![fields.clone().into_iter().map(other).collect(), without]
+        } else {
+            vec![[fields.clone(), vec![("redirect_url".to_owned(), redirect_url.to_owned())]].concat()]
+        };
+        for fields in forged {
+            let answer = asked.submit(&fields).await;
+            assert_eq!(answer.status, 403, "{person}: {fields:?}");
+            assert!(answer.header("location").is_empty());
+        }
+        let answer = asked.submit(&fields).await;
+        assert!(answer.location().starts_with(redirect_url), "{}", answer.location());
+        assert_eq!(app.redeem(&answer.login_token()).await.status, 200);
+    }
 }
