@@ -23,4 +23,5 @@ mod routes;
 mod select;
 pub mod serve;
 mod sweep;
+pub mod threads;
 mod use_case;

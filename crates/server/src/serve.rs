@@ -22,7 +22,7 @@ use crate::{
     gateway::gate,
     http::outer,
     paced::{Paced, Patience},
-    provision, routes, sweep,
+    provision, routes, sweep, threads,
 };
 
 /// How long requests under way may take to end after SIGTERM: a handoff's deadline and its transaction.
@@ -52,7 +52,8 @@ pub fn serve(app: Arc<App>, listeners: Vec<TcpListener>) -> anyhow::Result<Serve
     sweep::start(&app);
     provision::start(&app);
     let data = web::Data::from(app);
-    let mut server = ServerBuilder::default().shutdown_timeout(SHUTDOWN_SECONDS);
+    let mut server =
+        ServerBuilder::default().workers(threads::of_either_half()).shutdown_timeout(SHUTDOWN_SECONDS);
     for listener in listeners {
         let (data, ending) = (data.clone(), server.graceful_shutdown_signal());
         let name = format!("http://{}", listener.local_addr()?);
