@@ -6,7 +6,7 @@
 //! with this machine's Rust and the crates of `Cargo.lock`.
 //!
 //! - Outside ([`run`]): installs what is missing and makes what needs the network.
-//! - Inside ([`inside`]): the same program again, in the namespaces.
+//! - Inside (`inside`): the same program again, in the namespaces.
 //!
 //! Where no engine can be started this fails and says why.
 

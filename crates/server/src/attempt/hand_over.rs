@@ -45,13 +45,12 @@ pub(super) async fn hand_over(
     }
     let csrf = confirmation.csrf.clone();
     attempt.step = Step::Confirm(confirmation);
-    let cookies = match keep(app, &attempt, SameSite::Lax, jar) {
-        Some(cookies) => cookies,
-        None => {
-            // A long address, and a long name or ticket beside it: the page's form carries the address.
-            attempt = attempt.without_client();
-            keep(app, &attempt, SameSite::Lax, jar).ok_or(FinishError::TooLarge)?
-        }
+    let cookies = if let Some(cookies) = keep(app, &attempt, SameSite::Lax, jar) {
+        cookies
+    } else {
+        // A long address, and a long name or ticket beside it: the page's form carries the address.
+        attempt = attempt.without_client();
+        keep(app, &attempt, SameSite::Lax, jar).ok_or(FinishError::TooLarge)?
     };
     tracing::info!(user.mxid = %user, attempt.id = %attempt.handle, "signed in; the person is asked about the client's site");
     Ok(Finished::Confirm { attempt: Box::new(attempt), csrf, client, user, cookies })
