@@ -6,10 +6,18 @@
 //! does not limit rates, has no passwords, and its rooms can be joined and nothing else.
 
 mod admin;
+mod devices;
+mod display_name;
 mod endpoint;
 mod fault;
 mod hold;
+mod join;
+mod login;
 mod people;
+mod register;
+mod requester;
+mod set_up;
+mod whoami;
 
 use std::{
     collections::HashMap,
@@ -130,47 +138,6 @@ impl ScriptedHomeserver {
         let server = serve(&self.site, self.address).await?;
         *lock(&self.server) = Some(server);
         Ok(())
-    }
-
-    /// Makes an account, as if it had always been there. One that exists is left as it is.
-    pub fn add_user(&self, user: &str) {
-        lock(&self.site.people).add(user);
-    }
-
-    /// Changes an account, making it if need be.
-    pub fn set_account(&self, user: &str, account: Account) {
-        lock(&self.site.people).add(user).account = account;
-    }
-
-    /// Takes an account away, with its sessions: what no real homeserver does, but a restored backup may.
-    pub fn remove_user(&self, user: &str) {
-        lock(&self.site.people).remove(user);
-    }
-
-    /// Puts a name outside the application service's namespace.
-    pub fn exclude(&self, user: &str) {
-        lock(&self.site.people).exclude(user);
-    }
-
-    /// Makes somebody an administrator, or the service's own user (`@usher`), making the account if need be.
-    pub fn set_admin(&self, user: &str, is_admin: bool) {
-        lock(&self.site.people).add(user).is_admin = is_admin;
-    }
-
-    /// Changes somebody's display name, as they may themselves; makes the account if need be.
-    pub fn set_display_name(&self, user: &str, name: &str) {
-        lock(&self.site.people).add(user).display_name = Some(name.to_owned());
-    }
-
-    /// Gives somebody e-mail addresses in place of those they had, making the account if need be.
-    pub fn set_emails(&self, user: &str, emails: &[&str]) {
-        let emails = emails.iter().map(|email| (*email).to_owned()).collect();
-        lock(&self.site.people).set_emails(user, emails);
-    }
-
-    /// Makes a room that everybody may join, by its alias.
-    pub fn add_room(&self, alias: &str) {
-        lock(&self.site.people).add_room(alias);
     }
 
     /// Everything it knows about a user.

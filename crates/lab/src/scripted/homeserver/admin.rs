@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use super::{
     Account, Site,
-    endpoint::{error, parse, requester},
+    endpoint::error,
+    requester::{Requester, parse},
 };
 use crate::scripted::{Reply, Request};
 
@@ -59,7 +60,7 @@ pub(super) fn owner_of_email(site: &Site, request: &Request, address: &str) -> R
 }
 
 fn demand_admin(site: &Site, request: &Request) -> Result<(), Reply> {
-    let user = requester(site, request)?.user;
+    let user = Requester::of(site, request)?.user;
     if site.people().find(&user).is_some_and(|person| person.is_admin) {
         return Ok(());
     }
