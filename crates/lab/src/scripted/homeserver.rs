@@ -1,11 +1,14 @@
 //! A scripted homeserver: as much of the client-server API (<https://spec.matrix.org/v1.19/client-server-api/>) as
 //! Usher calls, behaving as Synapse was seen to, with faults on demand.
 //!
-//! It has people with devices and access tokens, one application service (whose own user is `@usher`), a record of
-//! every call, a [`Fault`] and a [`Hold`] for each endpoint, and it can go away and come back on the same port. It
-//! does not limit rates, has no passwords, and its rooms can be joined and nothing else.
+//! It has people with devices and access tokens, some of whom have a password, UI auth of its own, one application
+//! service (whose own user is `@usher`), a record of every call, a [`Fault`] and a [`Hold`] for each endpoint, and it
+//! can go away and come back on the same port. It does not limit rates, and its rooms can be joined and nothing else.
 
 mod admin;
+mod capabilities;
+mod cross_signing;
+mod deactivate;
 mod devices;
 mod display_name;
 mod endpoint;
@@ -13,10 +16,14 @@ mod fault;
 mod hold;
 mod join;
 mod login;
+mod login_token;
+mod password;
 mod people;
 mod register;
 mod requester;
 mod set_up;
+mod threepids;
+mod ui_auth;
 mod whoami;
 
 use std::{
@@ -63,6 +70,7 @@ struct Site {
     /// The path before `/_matrix`; empty or `/like/this`.
     prefix: String,
     people: Mutex<People>,
+    ui_auth: Mutex<ui_auth::Sessions>,
     script: Mutex<Script>,
 }
 
@@ -87,6 +95,7 @@ impl ScriptedHomeserver {
             as_token: format!("as-token-of-{server_name}-in-the-laboratory"),
             prefix: prefix.to_owned(),
             people: Mutex::default(),
+            ui_auth: Mutex::default(),
             script: Mutex::new(Script {
                 faults: HashMap::new(),
                 gates: HashMap::new(),
@@ -208,6 +217,15 @@ impl ScriptedHomeserver {
 impl Site {
     fn people(&self) -> MutexGuard<'_, People> {
         lock(&self.people)
+    }
+
+    fn ui_auth(&self) -> MutexGuard<'_, ui_auth::Sessions> {
+        lock(&self.ui_auth)
+    }
+
+    /// A user id of which a client may have given the localpart alone.
+    fn full_id(&self, user: &str) -> String {
+        if user.starts_with('@') { user.to_owned() } else { format!("@{user}:{}", self.server_name) }
     }
 
     async fn answer(self: Arc<Self>, request: Request) -> Reply {

@@ -39,6 +39,11 @@ impl Requester {
         }
         Ok(Self { user, device: None })
     }
+
+    /// Whether it is the application service that asks, whoever it names.
+    pub(super) fn is_service(&self) -> bool {
+        self.device.is_none()
+    }
 }
 
 pub(super) fn bearer(request: &Request) -> Option<&str> {
@@ -58,11 +63,13 @@ pub(super) fn unknown_token() -> Reply {
 
 /// A body as the shape that is used.
 pub(super) fn parse<'a, T: Deserialize<'a>>(request: &'a Request) -> Result<T, Reply> {
-    serde_json::from_slice(&request.body).map_err(|problem| {
-        if problem.is_data() {
-            error(400, "M_BAD_JSON", "The body has another shape")
-        } else {
-            error(400, "M_NOT_JSON", "Content not JSON.")
-        }
-    })
+    serde_json::from_slice(&request.body).map_err(|problem| bad_body(&problem))
+}
+
+pub(super) fn bad_body(problem: &serde_json::Error) -> Reply {
+    if problem.is_data() {
+        error(400, "M_BAD_JSON", "The body has another shape")
+    } else {
+        error(400, "M_NOT_JSON", "Content not JSON.")
+    }
 }

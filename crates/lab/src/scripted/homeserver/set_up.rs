@@ -43,4 +43,29 @@ impl ScriptedHomeserver {
     pub fn add_room(&self, alias: &str) {
         lock(&self.site.people).add_room(alias);
     }
+
+    /// Gives somebody a password, making the account if need be.
+    pub fn set_password(&self, user: &str, password: &str) {
+        lock(&self.site.people).add(user).password = Some(password.to_owned());
+    }
+
+    /// Has somebody log in by themselves, past everything, making the account if need be. Returns the access token.
+    #[must_use]
+    pub fn open_session(&self, user: &str, device: &str, display_name: Option<&str>) -> String {
+        lock(&self.site.people).open(user, Some(device), display_name).1
+    }
+
+    /// Says when (in milliseconds since 1970) and from where somebody's device was last seen, making it if need be.
+    pub fn set_last_seen(&self, user: &str, device: &str, ts: u64, ip: &str) {
+        let mut people = lock(&self.site.people);
+        let device = people.add(user).devices.entry(device.to_owned()).or_default();
+        device.last_seen_ts = Some(ts);
+        device.last_seen_ip = Some(ip.to_owned());
+    }
+
+    /// Has an address validated under a client's secret and a session id of the homeserver's, so that it can be added
+    /// to an account.
+    pub fn validate_email(&self, client_secret: &str, sid: &str, email: &str) {
+        lock(&self.site.people).validate_email(client_secret, sid, email);
+    }
 }
