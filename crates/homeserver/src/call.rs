@@ -102,11 +102,14 @@ pub struct Refusal {
     pub status: u16,
     /// Such as `M_FORBIDDEN`; at most 256 characters.
     pub errcode: String,
-    /// The homeserver's own words; at most 256 characters, the as_token taken out should they repeat it.
+    /// The homeserver's own words; at most 256 characters, any token that was sent taken out should they repeat it.
     pub error: String,
     /// Whether a client may log in again on the same device (with `M_USER_LOCKED`).
     pub soft_logout: bool,
 }
+
+/// A value that was sent and is not kept, and what stands in its place should an answer repeat it.
+pub(crate) type Secret<'a> = (&'a str, &'static str);
 
 /// What the homeserver said to a call that it understood.
 pub(crate) enum Said {
@@ -180,8 +183,7 @@ impl Homeserver {
         url: Url,
         body: &B,
     ) -> Result<Said, CallError> {
-        let body = serde_json::to_vec(body).expect("structs of strings and booleans can be JSON");
-        self.ask(method, url, Some(body), client).await
+        self.ask(method, url, Some(json(body)), client).await
     }
 
     async fn ask(
@@ -191,23 +193,29 @@ impl Homeserver {
         body: Option<Vec<u8>>,
         client: Option<IpAddr>,
     ) -> Result<Said, CallError> {
-        let Handoff::ApplicationService { as_token } = &self.handoff;
-        let request = self.outgoing.request(method, url).bearer_auth(as_token.expose_secret());
-        self.exchange(request, body, client).await
+        let answer = self.deliver(self.as_service(method, url), body, client).await?;
+        self.understand(answer, &[])
     }
 
     /// Asks as anybody could, on behalf of somebody at `client`.
     pub(crate) async fn get_as_anybody(&self, client: IpAddr, url: Url) -> Result<Said, CallError> {
-        self.exchange(self.outgoing.request(Method::GET, url), None, Some(client)).await
+        let answer = self.deliver(self.outgoing.request(Method::GET, url), None, Some(client)).await?;
+        self.understand(answer, &[])
     }
 
-    async fn exchange(
+    /// A request of the application service's, to be delivered.
+    pub(crate) fn as_service(&self, method: Method, url: Url) -> RequestBuilder {
+        let Handoff::ApplicationService { as_token } = &self.handoff;
+        self.outgoing.request(method, url).bearer_auth(as_token.expose_secret())
+    }
+
+    /// Sends `request` and comes back with whatever is answered.
+    pub(crate) async fn deliver(
         &self,
         request: RequestBuilder,
         body: Option<Vec<u8>>,
         client: Option<IpAddr>,
-    ) -> Result<Said, CallError> {
-        let Handoff::ApplicationService { as_token } = &self.handoff;
+    ) -> Result<Answer, CallError> {
         let mut request = request.header(header::ACCEPT, "application/json");
         if let Some(body) = body {
             request = request.header(header::CONTENT_TYPE, "application/json").body(body);
@@ -215,9 +223,30 @@ impl Homeserver {
         if let Some(client) = client {
             request = request.header("x-forwarded-for", client.to_string());
         }
-        let answer = self.outgoing.send(request).await?;
-        understand(answer, as_token.expose_secret())
+        Ok(self.outgoing.send(request).await?)
     }
+
+    /// What an answer means. Nothing of `secrets`, and no `as_token`, is kept of it.
+    pub(crate) fn understand(&self, answer: Answer, secrets: &[Secret<'_>]) -> Result<Said, CallError> {
+        let status = answer.status.as_u16();
+        match status {
+            200 => Ok(Said::Done(answer.body)),
+            429 => Err(CallError::RateLimited { retry_after: retry_after(&answer) }),
+            508 => Err(CallError::Looped),
+            500..=599 => Err(CallError::ServerError { status }),
+            400..=499 => {
+                let Handoff::ApplicationService { as_token } = &self.handoff;
+                let secrets = [&[(as_token.expose_secret(), "[as_token]")], secrets].concat();
+                refusal(status, &answer.body, &secrets).map(Said::Refused).map_err(CallError::Misbehaved)
+            }
+            _ => Err(CallError::Misbehaved(Misbehaviour::Status { status })),
+        }
+    }
+}
+
+/// A body to send.
+pub(crate) fn json<B: Serialize>(body: &B) -> Vec<u8> {
+    serde_json::to_vec(body).expect("strings, booleans and what was JSON can be JSON")
 }
 
 /// A body of 200 as the shape that is used.
@@ -225,21 +254,7 @@ pub(crate) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, CallError> {
     parse(200, body).map_err(CallError::Misbehaved)
 }
 
-fn understand(answer: Answer, as_token: &str) -> Result<Said, CallError> {
-    let status = answer.status.as_u16();
-    match status {
-        200 => Ok(Said::Done(answer.body)),
-        429 => Err(CallError::RateLimited { retry_after: retry_after(&answer) }),
-        508 => Err(CallError::Looped),
-        500..=599 => Err(CallError::ServerError { status }),
-        400..=499 => {
-            refusal(status, &answer.body, as_token).map(Said::Refused).map_err(CallError::Misbehaved)
-        }
-        _ => Err(CallError::Misbehaved(Misbehaviour::Status { status })),
-    }
-}
-
-fn refusal(status: u16, body: &[u8], as_token: &str) -> Result<Refusal, Misbehaviour> {
+fn refusal(status: u16, body: &[u8], secrets: &[Secret<'_>]) -> Result<Refusal, Misbehaviour> {
     #[derive(Deserialize)]
     struct MatrixError {
         errcode: String,
@@ -253,9 +268,16 @@ fn refusal(status: u16, body: &[u8], as_token: &str) -> Result<Refusal, Misbehav
     if said.errcode == "M_UNRECOGNIZED" {
         return Err(Misbehaviour::NoSuchEndpoint { status });
     }
-    let keep = |text: &str| bounded(&text.replace(as_token, "[as_token]"));
+    let keep = |text: &str| bounded(&without(secrets, text));
     let (errcode, error) = (keep(&said.errcode), keep(&said.error));
     Ok(Refusal { status, errcode, error, soft_logout: said.soft_logout })
+}
+
+/// The longest first: one may be a part of another. An empty one is everywhere, and is no secret.
+fn without(secrets: &[Secret<'_>], text: &str) -> String {
+    let mut secrets: Vec<_> = secrets.iter().filter(|(value, _)| !value.is_empty()).collect();
+    secrets.sort_by_key(|(value, _)| std::cmp::Reverse(value.len()));
+    secrets.iter().fold(text.to_owned(), |text, (value, instead)| text.replace(value, instead))
 }
 
 /// The first characters of what a homeserver says, as many as a [`Refusal`] keeps.

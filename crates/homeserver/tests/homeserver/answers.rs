@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use serde_json::json;
+use tokio::task::JoinSet;
 use usher_homeserver::{CallError, HandoffError};
 use usher_lab::scripted::{
     Reply,
     homeserver::{Endpoint, Fault},
 };
 
-use crate::lab::{Lab, Operation, alice, says, says_json, user, word};
+use crate::lab::{Lab, Operation, alice, says, says_json, user};
 
 #[tokio::test]
 async fn an_answer_that_is_no_success_has_one_meaning_at_every_endpoint() {
@@ -37,23 +38,55 @@ async fn an_answer_that_is_no_success_has_one_meaning_at_every_endpoint() {
         ("405", Fault::error(405, "M_UNRECOGNIZED", "no"), "misbehaved"),
         ("403 without errcode", says_json(403, &json!({ "error": "no" })), "misbehaved"),
         ("errcode of another type", says_json(403, &json!({ "errcode": 3 })), "misbehaved"),
-        ("token unknown", Fault::error(401, "M_UNKNOWN_TOKEN", "who?"), "not allowed"),
-        ("forbidden", Fault::error(403, "M_FORBIDDEN", "no"), "not allowed"),
-        ("no words", says_json(403, &json!({ "errcode": "M_FORBIDDEN" })), "not allowed"),
-        ("a code of their own", Fault::error(400, "ORG.EXAMPLE", "no"), "not allowed"),
-        ("MSC4190", Fault::error(400, "M_APPSERVICE_LOGIN_UNSUPPORTED", "no"), "not allowed"),
     ];
     for (name, fault, expected) in rows {
+        let mut runs = JoinSet::new();
         for operation in Operation::ALL {
-            // To this question, 403 is the answer.
-            if matches!(operation, Operation::IsAdministrator) && matches!(name, "forbidden" | "no words") {
-                continue;
-            }
-            let lab = Lab::with_alice().await;
-            lab.scripted.set_fault(operation.endpoint(), fault.clone());
-            let error = operation.run(&lab.homeserver, &alice()).await.expect_err(name);
-            assert_eq!(word(&error), expected, "{name} at {operation:?}: {error:?}");
+            let fault = fault.clone();
+            runs.spawn(async move {
+                let lab = Lab::with_alice().await;
+                let token = lab.session_on("LAPTOP");
+                lab.scripted.set_fault(operation.endpoint(), fault);
+                (operation, operation.run(&lab.homeserver, &alice(), &token).await)
+            });
+        }
+        for (operation, result) in runs.join_all().await {
+            let error = result.expect_err(name);
+            assert_eq!(error.word(), expected, "{name} at {operation:?}: {error:?}");
             assert_eq!(error.is_definite(), expected != "ambiguous", "{name} at {operation:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_is_for_the_operator_unless_a_person_asks() {
+    use Operation::{Act, Capabilities, IsAdministrator, UploadCrossSigning, WhoAmI};
+
+    let rows = [
+        ("token unknown", Fault::error(401, "M_UNKNOWN_TOKEN", "who?")),
+        ("forbidden", Fault::error(403, "M_FORBIDDEN", "no")),
+        ("no words", says_json(403, &json!({ "errcode": "M_FORBIDDEN" }))),
+        ("a code of their own", Fault::error(400, "ORG.EXAMPLE", "no")),
+        ("MSC4190", Fault::error(400, "M_APPSERVICE_LOGIN_UNSUPPORTED", "no")),
+    ];
+    for (name, fault) in rows {
+        for operation in Operation::ALL {
+            let expected = match (operation, name) {
+                // To this question, 403 is the answer.
+                (IsAdministrator, "forbidden" | "no words") => continue,
+                // A question without parameters is not wrong.
+                (WhoAmI | Capabilities, "a code of their own" | "MSC4190") => "misbehaved",
+                // It is the service's token.
+                (Act(_), "token unknown") => "not allowed",
+                (WhoAmI | Capabilities | UploadCrossSigning | Act(_), _) => "refused",
+                _ => "not allowed",
+            };
+            let lab = Lab::with_alice().await;
+            let token = lab.session_on("LAPTOP");
+            lab.scripted.set_fault(operation.endpoint(), fault.clone());
+            let error = operation.run(&lab.homeserver, &alice(), &token).await.expect_err(name);
+            assert_eq!(error.word(), expected, "{name} at {operation:?}: {error:?}");
+            assert!(error.is_definite(), "{name} at {operation:?}");
         }
     }
 }
@@ -61,10 +94,11 @@ async fn an_answer_that_is_no_success_has_one_meaning_at_every_endpoint() {
 #[tokio::test]
 async fn a_homeserver_that_is_not_there_has_done_nothing() {
     let lab = Lab::with_alice().await;
+    let token = lab.session_on("LAPTOP");
     lab.scripted.stop().await.expect("it stops");
     for operation in Operation::ALL {
-        let error = operation.run(&lab.homeserver, &alice()).await.expect_err("nobody listens");
-        assert_eq!(word(&error), "not connected", "{operation:?}");
+        let error = operation.run(&lab.homeserver, &alice(), &token).await.expect_err("nobody listens");
+        assert_eq!(error.word(), "not connected", "{operation:?}");
         assert!(error.is_definite(), "{operation:?}");
     }
 }
@@ -73,9 +107,11 @@ async fn a_homeserver_that_is_not_there_has_done_nothing() {
 async fn nothing_is_asked_about_a_user_of_another_homeserver() {
     let lab = Lab::start().await;
     for id in ["@alice:law.example", "@alice:eng.example:8448", "@alice:eng.example.org"] {
-        for operation in Operation::ALL {
-            let error = operation.run(&lab.homeserver, &user(id)).await.expect_err("a foreign user");
-            assert_eq!(word(&error), "foreign user", "{id} at {operation:?}");
+        // Whose a person's own token is, the homeserver says.
+        for operation in Operation::ALL.into_iter().filter(|operation| !operation.is_as_person()) {
+            let nobody = "syt_of_nobody".into();
+            let error = operation.run(&lab.homeserver, &user(id), &nobody).await.expect_err("a foreign user");
+            assert_eq!(error.word(), "foreign user", "{id} at {operation:?}");
         }
     }
     assert!(lab.scripted.calls().is_empty());

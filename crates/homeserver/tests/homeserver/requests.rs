@@ -1,5 +1,6 @@
 //! What is sent: where to, with which query, header and body.
 
+use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use url::Url;
 use usher_homeserver::{Handoff, Homeserver, InvalidHomeserver};
@@ -9,7 +10,7 @@ use usher_lab::scripted::{
     homeserver::{Endpoint, ScriptedHomeserver},
 };
 
-use crate::lab::{Lab, Operation, alice, client, user};
+use crate::lab::{Kind, Lab, Operation, alice, client, keys, user};
 
 fn body(call: &Request) -> Value {
     if call.body.is_empty() { Value::Null } else { serde_json::from_slice(&call.body).expect("JSON") }
@@ -43,24 +44,45 @@ async fn each_call_is_exactly_this() {
             Value::Null,
         ),
         (Operation::LogIn, "POST /login", "", login),
+        (Operation::DevicesOf, "GET /devices", as_alice, Value::Null),
+        (Operation::WhoAmI, "GET /account/whoami", "", Value::Null),
+        (Operation::Capabilities, "GET /capabilities", "", Value::Null),
+        (Operation::UploadCrossSigning, "POST /keys/device_signing/upload", "", keys("first").into()),
+        (
+            Operation::Act(Kind::DeleteDevices),
+            "POST /delete_devices",
+            as_alice,
+            json!({ "devices": ["PHONE"] }),
+        ),
+        (
+            Operation::Act(Kind::UploadCrossSigning),
+            "POST /keys/device_signing/upload",
+            as_alice,
+            keys("first").into(),
+        ),
+        (
+            Operation::Act(Kind::AddThreepid),
+            "POST /account/3pid",
+            as_alice,
+            json!({ "three_pid_creds": { "client_secret": "her secret", "sid": "7" } }),
+        ),
+        (Operation::Act(Kind::Deactivate), "POST /account/deactivate", as_alice, json!({ "erase": true })),
     ];
     for (operation, line, query, expected) in rows {
         let lab = Lab::with_alice().await;
-        operation.run(&lab.homeserver, &alice()).await.expect("it works");
+        let token = lab.session_on("LAPTOP");
+        operation.run(&lab.homeserver, &alice(), &token).await.expect("it works");
         let calls = lab.scripted.calls();
         let [call] = calls.as_slice() else { panic!("{operation:?}: {calls:?}") };
         assert_eq!(format!("{} {}", call.method, call.path.replace("/_matrix/client/v3", "")), line);
         assert_eq!(call.query, query, "{operation:?}");
         assert_eq!(body(call), expected, "{operation:?}");
-        assert_eq!(
-            call.headers["authorization"], "Bearer as-token-of-eng.example-in-the-laboratory",
-            "{operation:?}"
-        );
+        let sent = if operation.is_as_person() { token.expose_secret() } else { lab.scripted.as_token() };
+        assert_eq!(call.headers["authorization"], format!("Bearer {sent}"), "{operation:?}");
         assert!(call.headers.contains_key(HOP_HEADER), "{operation:?}");
-        // The address of whoever logs in, once; nothing else is done for anybody in particular.
+        // The address of whoever it is done for, once.
         let addresses: Vec<_> = call.headers.get_all("x-forwarded-for").into_iter().collect();
-        let expected_addresses: &[&str] =
-            if matches!(operation, Operation::LogIn) { &["192.0.2.1"] } else { &[] };
+        let expected_addresses: &[&str] = if operation.has_client() { &["192.0.2.1"] } else { &[] };
         assert_eq!(addresses, expected_addresses, "{operation:?}");
         let has_body = expected != Value::Null;
         assert_eq!(call.headers.get("content-type").is_some(), has_body, "{operation:?}");
@@ -80,10 +102,15 @@ async fn upstream_url_may_have_a_path_and_a_slash_at_its_end() {
         scripted.add_user("@alice:eng.example");
         scripted.add_room("#welcome:eng.example");
         scripted.set_admin("@usher:eng.example", true);
+        scripted.validate_email("her secret", "7", "alice@elsewhere.example");
+        let token = scripted.open_session("@alice:eng.example", "LAPTOP", None).into();
         let url = Url::parse(&format!("http://{}{given}", scripted.url().authority())).expect("a URL");
         let homeserver = client(&scripted, url);
         for operation in Operation::ALL {
-            operation.run(&homeserver, &alice()).await.unwrap_or_else(|error| panic!("{name}: {error:?}"));
+            operation
+                .run(&homeserver, &alice(), &token)
+                .await
+                .unwrap_or_else(|error| panic!("{name}: {error:?}"));
         }
         let path = &scripted.calls_to(Endpoint::Login)[0].path;
         assert_eq!(*path, format!("{prefix}/_matrix/client/v3/login"), "{name}");
