@@ -2,6 +2,7 @@
 
 pub mod cas;
 pub mod homeserver;
+pub mod mail;
 mod server;
 
 pub use server::{Reply, Request, ScriptedServer};

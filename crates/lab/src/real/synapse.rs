@@ -20,6 +20,7 @@ use crate::browser::loopback_client;
 
 mod application_service;
 mod client_api;
+mod email;
 
 pub use application_service::ApplicationService;
 pub use client_api::{Device, WhoAmI};
@@ -44,6 +45,9 @@ pub struct SynapseOptions {
     pub application_services: Vec<String>,
     /// Whether people may log in with a password.
     pub password_login: bool,
+    /// Where its mail is taken, a port of 127.0.0.1 ([`ScriptedMail`](crate::scripted::mail::ScriptedMail)); `None`: it
+    /// sends none, and nobody can prove an address.
+    pub mail_port: Option<u16>,
     /// Further settings as YAML; they replace those of the same top-level key.
     pub extra_yaml: String,
 }
@@ -56,6 +60,7 @@ impl fmt::Debug for SynapseOptions {
             .field("port", &self.port)
             .field("client_url", &self.client_url)
             .field("password_login", &self.password_login)
+            .field("mail_port", &self.mail_port)
             .finish_non_exhaustive()
     }
 }
@@ -222,6 +227,14 @@ impl Synapse {
 
     fn configuration(&self, registrations: &Value) -> anyhow::Result<Value> {
         let data = self.data.path();
+        let mail = self.options.mail_port.map(|port| {
+            json!({
+                "smtp_host": "127.0.0.1",
+                "smtp_port": port,
+                "enable_tls": false,
+                "notif_from": format!("Synapse <synapse@{}>", self.options.server_name),
+            })
+        });
         Ok(json!({
             "server_name": self.options.server_name,
             "public_baseurl": self.client_url,
@@ -246,11 +259,16 @@ impl Synapse {
             "federation_domain_whitelist": [],
             "enable_registration": false,
             "password_config": { "enabled": self.options.password_login },
-            // By default 5 and then one in five minutes: everybody with a password here is at one address.
-            "rc_login": { "address": { "per_second": 1, "burst_count": 50 } },
+            // By default 5 and then one in five minutes: everybody with a password here is at one address, and logs in
+            // again and again.
+            "rc_login": {
+                "address": { "per_second": 1, "burst_count": 50 },
+                "account": { "per_second": 1, "burst_count": 50 },
+            },
             "refreshable_access_token_lifetime": REFRESHABLE_LIFETIME,
             "login_via_existing_session": { "enabled": true },
             "app_service_config_files": registrations,
+            "email": mail,
         }))
     }
 }
