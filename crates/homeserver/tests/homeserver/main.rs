@@ -10,3 +10,4 @@ mod persons;
 mod requests;
 mod scripted;
 mod secrets;
+mod synapse;
