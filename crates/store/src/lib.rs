@@ -13,6 +13,7 @@ mod db;
 mod error;
 mod hash;
 pub mod issuers;
+mod lease;
 pub mod links;
 pub mod login_tokens;
 mod migrations;
@@ -33,7 +34,8 @@ mod words;
 pub use accounts::{AccountState, Origin};
 pub use db::{Db, Tx};
 pub use error::{Fault, OpenError, StoreError};
-pub use hash::{AttemptHash, SpentKey, TokenHash, UpstreamSessionHash};
+pub use hash::{AttemptHash, SpentKey, TokenHash, UiAuthHandleHash, UiAuthSessionHash, UpstreamSessionHash};
+pub use lease::Lease;
 pub use options::Options;
 pub use person::PersonKey;
 #[cfg(feature = "count-statements")]

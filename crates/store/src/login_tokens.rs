@@ -5,13 +5,11 @@
 //! lease. A row also spends the attempt it came from. Whether a token is good is decided inside the statement
 //! that claims it, so two requests can never both hold it.
 
-use std::fmt;
-
 use ruma_common::{DeviceId, OwnedDeviceId, OwnedServerName, OwnedUserId, ServerName, UserId};
-use usher_core::{Entropy, Issuer, ProviderId, Subject, Timestamp};
+use usher_core::{Issuer, ProviderId, Subject, Timestamp};
 
 use crate::{
-    AttemptHash, Db, PersonKey, SWEEP_BATCH, StoreError, TokenHash, UpstreamSessionHash,
+    AttemptHash, Db, Lease, PersonKey, SWEEP_BATCH, StoreError, TokenHash, UpstreamSessionHash,
     db::{execute, fetch},
     person::parsed,
 };
@@ -36,24 +34,6 @@ pub struct NewLoginToken<'a> {
     /// The first instant at which the attempt's cookie opens nothing. Until then the attempt stays spent; no
     /// token lives longer.
     pub keep_until: Timestamp,
-}
-
-/// The random name of one lease: who holds it may redeem or release.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Lease(String);
-
-impl Lease {
-    /// A new lease, 128 bits.
-    #[must_use]
-    pub fn generate(entropy: &dyn Entropy) -> Self {
-        Self(entropy.base64url::<16>())
-    }
-}
-
-impl fmt::Debug for Lease {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Lease(..)")
-    }
 }
 
 /// A request for a lease.
@@ -168,7 +148,7 @@ pub async fn claim(db: impl Into<Db<'_>>, claim: &Claim<'_>) -> Result<Option<Cl
             " RETURNING mxid, device_id, provider, issuer, subject, upstream_session_hash"
         ),
         claim.token.as_str(),
-        claim.lease.0.as_str(),
+        claim.lease.as_str(),
         claim.lease_until.as_millis(),
         claim.device_id.as_str(),
         claim.now.as_millis(),
@@ -263,7 +243,7 @@ pub async fn release(
              expires_at = CASE WHEN $3 > keep_until - lifetime THEN keep_until ELSE $3 + lifetime END
          WHERE token_hash = $1 AND state = 'claimed' AND lease = $2",
         token.as_str(),
-        lease.0.as_str(),
+        lease.as_str(),
         now.as_millis(),
         i64::from(device == ChosenDevice::Kept),
     )?;
@@ -279,7 +259,7 @@ pub async fn redeem(db: impl Into<Db<'_>>, token: &TokenHash, lease: &Lease) -> 
         "UPDATE login_tokens SET state = 'redeemed', lease = NULL, claimed_until = NULL
          WHERE token_hash = $1 AND state = 'claimed' AND lease = $2",
         token.as_str(),
-        lease.0.as_str(),
+        lease.as_str(),
     )?;
     Ok(redeemed == 1)
 }

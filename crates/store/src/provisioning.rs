@@ -7,10 +7,10 @@
 use std::fmt;
 
 use ruma_common::{OwnedServerName, OwnedUserId, ServerName, UserId};
-use usher_core::{Entropy, Timestamp};
+use usher_core::Timestamp;
 
 use crate::{
-    Db, StoreError,
+    Db, Lease, StoreError,
     db::{execute, fetch},
     hash::value_hash,
     person::parsed,
@@ -45,24 +45,6 @@ impl Gift<'_> {
             Kind::DisplayName | Kind::Email => "",
             Kind::Join => self.value,
         }
-    }
-}
-
-/// The random name of one lease.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Lease(String);
-
-impl Lease {
-    /// A new lease, 128 bits.
-    #[must_use]
-    pub fn generate(entropy: &dyn Entropy) -> Self {
-        Self(entropy.base64url::<16>())
-    }
-}
-
-impl fmt::Debug for Lease {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Lease(..)")
     }
 }
 
@@ -171,7 +153,7 @@ pub async fn claim(
               ORDER BY due.not_before LIMIT $5)
          RETURNING mxid, kind, value, attempts",
         server_name.as_str(),
-        lease.0.as_str(),
+        lease.as_str(),
         now.as_millis(),
         lease_until.as_millis(),
         i64::from(limit),
@@ -188,7 +170,7 @@ pub async fn delete(db: impl Into<Db<'_>>, task: &Task, lease: &Lease) -> Result
         task.mxid.as_str(),
         task.kind.as_str(),
         task.gift().item(),
-        lease.0.as_str(),
+        lease.as_str(),
     )?;
     Ok(deleted == 1)
 }
@@ -209,7 +191,7 @@ pub async fn postpone(
         task.mxid.as_str(),
         task.kind.as_str(),
         task.gift().item(),
-        lease.0.as_str(),
+        lease.as_str(),
         not_before.as_millis(),
         last_error,
     )?;

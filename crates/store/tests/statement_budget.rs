@@ -4,8 +4,8 @@
 use ruma_common::{device_id, user_id};
 use usher_core::{Entropy, Handle, Issuer, ProviderId, Subject, Timestamp};
 use usher_store::{
-    AccountState, AttemptHash, Options, Origin, PersonKey, Store, TokenHash, accounts, links,
-    login_tokens::{self, Claim, Lease, NewLoginToken},
+    AccountState, AttemptHash, Lease, Options, Origin, PersonKey, Store, TokenHash, accounts, links,
+    login_tokens::{self, Claim, NewLoginToken},
     people,
     sessions::{self, NewSession},
     statements,

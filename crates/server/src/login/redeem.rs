@@ -11,8 +11,8 @@ use ruma_common::{OwnedDeviceId, OwnedServerName, OwnedUserId, ServerName};
 use usher_core::{Entropy, Timestamp};
 use usher_homeserver::{HandoffError, LogIn, Session};
 use usher_store::{
-    StoreError, TokenHash,
-    login_tokens::{self, ChosenDevice, Claim, Claimed, Lease, Refused},
+    Lease, StoreError, TokenHash,
+    login_tokens::{self, ChosenDevice, Claim, Claimed, Refused},
     sessions::{self, NewSession},
 };
 

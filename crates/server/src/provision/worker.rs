@@ -19,8 +19,8 @@ use tokio::{
 use usher_core::Entropy;
 use usher_homeserver::{AddedEmail, CallError};
 use usher_store::{
-    StoreError,
-    provisioning::{self, Gift, Kind, Lease, Task},
+    Lease, StoreError,
+    provisioning::{self, Gift, Kind, Task},
 };
 
 use crate::{

@@ -53,7 +53,7 @@ async fn log_in_several_times(store: &Store, number: usize) -> anyhow::Result<()
     Ok(())
 }
 
-async fn claim(store: &Store, token: &TokenHash, lease: &login_tokens::Lease) -> Result<bool, StoreError> {
+async fn claim(store: &Store, token: &TokenHash, lease: &usher_store::Lease) -> Result<bool, StoreError> {
     let (device_id, now, lease_until) = (device_id!("D"), ms(1_000), ms(1_050));
     let claim = Claim { token, lease, device_id, audience: None, now, lease_until };
     Ok(login_tokens::claim(store, &claim).await?.is_some())

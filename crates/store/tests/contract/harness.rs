@@ -13,8 +13,8 @@ use tokio::sync::OnceCell;
 use usher_core::{Entropy, Handle, Issuer, ProviderId, Subject, Timestamp};
 use usher_lab::real::postgres::Postgres;
 use usher_store::{
-    AccountState, AttemptHash, Options, Origin, PersonKey, Store, TokenHash, accounts, links,
-    login_tokens::{self, Lease, NewLoginToken},
+    AccountState, AttemptHash, Lease, Options, Origin, PersonKey, Store, TokenHash, accounts, links,
+    login_tokens::{self, NewLoginToken},
 };
 
 /// Its process ends with this one, however that ends; statics are not dropped.

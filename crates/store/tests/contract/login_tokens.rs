@@ -3,9 +3,9 @@
 use ruma_common::{DeviceId, ServerName, device_id, server_name};
 use usher_core::provider::UpstreamSession;
 use usher_store::{
-    AccountState, StoreError, TokenHash, UpstreamSessionHash, accounts, links,
+    AccountState, Lease, StoreError, TokenHash, UpstreamSessionHash, accounts, links,
     login_tokens::{
-        self, ChosenDevice, Claim, Claimed, Lease, NewLoginToken, Refused, find_refusal, redeem, release,
+        self, ChosenDevice, Claim, Claimed, NewLoginToken, Refused, find_refusal, redeem, release,
     },
 };
 

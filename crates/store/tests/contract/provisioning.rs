@@ -2,8 +2,8 @@
 
 use ruma_common::server_name;
 use usher_store::{
-    AccountState, Store, StoreError, accounts,
-    provisioning::{self, Gift, Kind, Lease, Task},
+    AccountState, Lease, Store, StoreError, accounts,
+    provisioning::{self, Gift, Kind, Task},
 };
 
 use crate::harness::{Counting, TestDb, TestPerson, ms, mxid};
