@@ -52,6 +52,31 @@ hash! {
     SpentKey
 }
 
+hash! {
+    /// The hash of a UI-auth session's id.
+    UiAuthSessionHash
+}
+hash! {
+    /// The hash of the handle of a UI-auth session's page.
+    UiAuthHandleHash
+}
+
+impl UiAuthSessionHash {
+    /// Of the session id as the client presents it.
+    #[must_use]
+    pub fn of(session: &str) -> Self {
+        Self(sha256([session]))
+    }
+}
+
+impl UiAuthHandleHash {
+    /// Of the handle as it stands in the page's address.
+    #[must_use]
+    pub fn of(handle: &Handle) -> Self {
+        Self(sha256([handle.as_str()]))
+    }
+}
+
 impl TokenHash {
     /// Of the token as the client presents it.
     #[must_use]

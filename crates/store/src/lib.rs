@@ -1,5 +1,5 @@
-//! All SQL of Usher: accounts, links, sticky choices, login tokens, people between two pages, opened sessions and spent keys, on SQLite
-//! (a file) and on Postgres with one text for both.
+//! All SQL of Usher: accounts, links, sticky choices, login tokens, people between two pages, opened
+//! sessions, requests that wait for UI auth and spent keys, on SQLite (a file) and on Postgres with one text for both.
 //!
 //! A module is a table, a function is one statement. Functions take anything that becomes a [`Db`]: `&Store`
 //! (the statement stands alone) or `&mut Tx` (the caller's transaction). Single use is SQL: an insert or update
@@ -29,6 +29,7 @@ pub mod spent;
 mod sqlite_trace;
 mod store;
 pub mod turns;
+pub mod ui_auth_sessions;
 mod words;
 
 pub use accounts::{AccountState, Origin};

@@ -185,6 +185,36 @@ pub async fn list_of(db: impl Into<Db<'_>>, mxid: &UserId, limit: u32) -> Result
     rows.into_iter().map(LinkRow::try_from).collect()
 }
 
+/// By whom an account's people sign in, at most `limit`: the one they last opened a session by first.
+#[tracing::instrument(level = "debug", skip_all)]
+pub async fn list_by_last_use(
+    db: impl Into<Db<'_>>,
+    mxid: &UserId,
+    limit: u32,
+) -> Result<Vec<(ProviderId, Issuer)>, StoreError> {
+    let rows = fetch!(
+        db,
+        reader,
+        (String, String, i64),
+        "SELECT provider, issuer, MAX(last_use) AS last_use FROM
+             (SELECT links.provider, links.issuer, COALESCE(
+                  (SELECT MAX(sessions.opened_at) FROM sessions
+                   WHERE sessions.mxid = links.mxid AND sessions.provider = links.provider
+                       AND sessions.issuer = links.issuer AND sessions.subject = links.subject), 0) AS last_use
+              FROM links WHERE links.mxid = $1) AS used
+         GROUP BY provider, issuer
+         ORDER BY 3 DESC, provider, issuer
+         LIMIT $2",
+        mxid.as_str(),
+        i64::from(limit),
+    )?;
+    rows.into_iter()
+        .map(|(provider, issuer, _)| {
+            Ok((parsed("links.provider", provider)?, parsed("links.issuer", issuer)?))
+        })
+        .collect()
+}
+
 /// How many links an account has.
 #[tracing::instrument(level = "debug", skip_all)]
 pub async fn count_of(db: impl Into<Db<'_>>, mxid: &UserId) -> Result<u64, StoreError> {

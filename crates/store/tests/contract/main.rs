@@ -37,3 +37,4 @@ mod provisioning;
 mod sessions;
 mod sweeps;
 mod transactions;
+mod ui_auth_sessions;
