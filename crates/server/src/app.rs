@@ -74,6 +74,8 @@ pub struct ConfiguredProvider {
     pub skew: Duration,
     /// Whether its people may be made accounts.
     pub allows_new_accounts: bool,
+    /// Whether a session that somebody still has there is enough for UI auth.
+    pub live_session_is_enough: bool,
     /// What must be true of its people.
     pub require: Vec<Requirement>,
     /// Answers that are being verified: a stranger with one attempt can send as many as they like.
@@ -95,7 +97,7 @@ pub struct ServedHomeserver {
     pub reserved: Reserved,
     /// Told when somebody there is to be given something: see `provision`.
     pub newcomers: Arc<Notify>,
-    /// The way there for what passes through; for those with `hosts`.
+    /// The way there for what passes through; for those that Usher answers for.
     pub relay: Option<Relay>,
 }
 
@@ -172,8 +174,7 @@ impl Providers {
     ) -> Self {
         let mut providers = Vec::new();
         for configured in configured {
-            let ProviderConfig { path, descriptor, kind, section, skew, allows_new_accounts, require } =
-                configured;
+            let ProviderConfig { path, descriptor, kind, section, skew, .. } = configured;
             let Some(backend) = backends.get(kind) else { continue };
             let endpoints = endpoints(portal, kind, &descriptor.id);
             match backend.build(descriptor.clone(), endpoints, section.clone()).await {
@@ -187,8 +188,9 @@ impl Providers {
                         kind: kind.clone(),
                         provider,
                         skew: *skew,
-                        allows_new_accounts: *allows_new_accounts,
-                        require: require.clone(),
+                        allows_new_accounts: configured.allows_new_accounts,
+                        live_session_is_enough: configured.live_session_is_enough,
+                        require: configured.require.clone(),
                         verifying,
                     });
                 }
@@ -308,12 +310,19 @@ impl Homeservers {
     #[must_use]
     pub fn at_host(&self, host: &str) -> Option<(&ServedHomeserver, &Relay)> {
         let is_its = |homeserver: &&ServedHomeserver| homeserver.config.hosts.iter().any(|own| own == host);
-        self.iter().find(is_its).and_then(|homeserver| Some((homeserver, homeserver.relay.as_ref()?)))
+        self.iter().find(is_its).and_then(ServedHomeserver::with_relay)
+    }
+}
+
+impl ServedHomeserver {
+    /// With the way there, if Usher answers for it.
+    pub(crate) fn with_relay(&self) -> Option<(&Self, &Relay)> {
+        Some((self, self.relay.as_ref()?))
     }
 }
 
 fn relay_to(configured: &HomeserverConfig) -> Result<Option<Relay>, NoRelay> {
-    if configured.hosts.is_empty() {
+    if !configured.has_gateway() {
         return Ok(None);
     }
     let HomeserverConfig { ca_pem, upstream_url, pass_through_timeout, .. } = configured;

@@ -20,6 +20,7 @@ mod sealed;
 mod select;
 
 pub use adopt::AdoptError;
+pub(crate) use begin::begin_ui_auth;
 pub use begin::{BeginError, Begun, begin};
 pub use choose::choose;
 pub use client_redirect::{ClientRedirect, ClientRedirectError};

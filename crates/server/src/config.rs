@@ -23,9 +23,10 @@ mod schema;
 mod section;
 mod selection;
 mod trusted_proxies;
+mod ui_auth;
 mod well_known;
 
-use std::{net::SocketAddr, path::Path};
+use std::{collections::BTreeSet, net::SocketAddr, path::Path};
 
 use ipnet::IpNet;
 use ruma_common::ServerName;
@@ -51,6 +52,7 @@ pub use problems::{Problem, Problems, Severity};
 pub use providers::ProviderConfig;
 pub use schema::schema;
 pub use selection::{DecisionServiceConfig, SelectorConfig, build as build_selector};
+pub use ui_auth::{PasswordChange, UiAuthConfig};
 pub use well_known::WellKnownConfig;
 
 use crate::registry::Backends;
@@ -79,6 +81,8 @@ pub struct Config {
     pub mapping: MappingConfig,
     /// Lifetimes and trusted clients.
     pub login: LoginConfig,
+    /// How requests wait for their person to sign in again.
+    pub ui_auth: UiAuthConfig,
     /// How often an address and an account may do what.
     pub limits: LimitsConfig,
     /// What the portal says of itself.
@@ -117,6 +121,8 @@ struct RawConfig {
     mapping: mapping::RawMapping,
     /// Lifetimes of logins under way, and clients that need no confirmation page.
     login: login::RawLogin,
+    /// Requests at a homeserver's own host that need a person to sign in again, such as the deletion of a device.
+    ui_auth: ui_auth::RawUiAuth,
     /// How often an address and an account may do what; each limit is a section, or `off`. An address is an IPv4 address or
     /// an IPv6 /64.
     limits: limits::RawLimits,
@@ -145,6 +151,7 @@ pub struct Draft {
     selection: Vec<SelectorConfig>,
     mapping: Option<MappingConfig>,
     login: LoginConfig,
+    ui_auth: UiAuthConfig,
     limits: LimitsConfig,
     well_known: WellKnownConfig,
     pages: PagesConfig,
@@ -189,6 +196,7 @@ impl Draft {
             selection: self.selection,
             mapping: self.mapping?,
             login: self.login,
+            ui_auth: self.ui_auth,
             limits: self.limits,
             well_known: self.well_known,
             pages: self.pages,
@@ -219,10 +227,12 @@ impl RawConfig {
         let ids: Vec<_> = providers.iter().map(|provider| provider.descriptor.id.clone()).collect();
         let portal = public_base_url.as_ref();
         let homeservers = homeservers::validate(self.homeservers, directory, portal, &ids, problems);
+        refuse_shared_listeners(&listen, &homeservers, problems);
         let known: Vec<_> = homeservers.iter().map(|homeserver| homeserver.server_name.clone()).collect();
         let selection = selection::validate(self.selection, &known, &ids, portal, directory, problems);
         let mapping = self.mapping.validate(problems);
         let login = self.login.validate(problems);
+        let ui_auth = self.ui_auth.validate(problems);
         let limits = self.limits.validate(problems);
         let well_known = self.well_known.validate(problems);
         let pages = self.pages.validate(problems);
@@ -238,10 +248,26 @@ impl RawConfig {
             selection,
             mapping,
             login,
+            ui_auth,
             limits,
             well_known,
             pages,
             log,
+        }
+    }
+}
+
+/// A socket belongs to the portal or to one homeserver.
+fn refuse_shared_listeners(listen: &[SocketAddr], homeservers: &[HomeserverConfig], problems: &mut Problems) {
+    let mut taken: BTreeSet<_> = listen.iter().copied().collect();
+    for homeserver in homeservers {
+        let Some(own) = homeserver.listener else { continue };
+        // Port 0 is any free one.
+        if own.port() != 0 && !taken.insert(own) {
+            problems.error(
+                format!("{}.listener", homeserver.path),
+                format!("{own} is listened on already; give every homeserver an address of its own"),
+            );
         }
     }
 }

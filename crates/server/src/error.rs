@@ -4,6 +4,8 @@
 //! Two types that never mix: Matrix endpoints answer [`MatrixError`], pages answer [`PageProblem`]. Neither
 //! says anything of the cause; the log does.
 
+mod ui_auth;
+
 use std::{error::Error, fmt::Write as _, time::Duration};
 
 use actix_web::http::StatusCode;
@@ -119,6 +121,7 @@ impl From<&FinishError> for PageProblem {
             }
             FinishError::Store(cause) => return store(cause, error),
             FinishError::Limited(limited) => return Self::from(*limited),
+            FinishError::UiAuth(cause) => return ui_auth::confirmation(cause, error),
             FinishError::UnknownAttempt => {
                 (Loudness::Debug, Self::new(StatusCode::BAD_REQUEST, "unknown-attempt"))
             }
@@ -411,6 +414,12 @@ impl From<&CallError> for MatrixError {
         log(loudness, error);
         answer
     }
+}
+
+/// What the homeserver says, said on.
+fn refusal_of(refusal: &usher_homeserver::Refusal) -> MatrixError {
+    let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::BAD_GATEWAY);
+    MatrixError::new(status, refusal.errcode.clone(), refusal.error.clone())
 }
 
 /// Where a homeserver does not say how long to wait.

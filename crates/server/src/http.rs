@@ -6,6 +6,7 @@ mod hangup;
 mod json;
 mod outer;
 mod page;
+mod page_secret;
 mod request;
 
 pub(crate) use arrival::{Arrival, Forwarding, arrival};
@@ -15,4 +16,5 @@ pub(crate) use json::{MatrixError, json};
 pub(crate) use outer::outer;
 pub(crate) use page::redirect;
 pub(crate) use page::{PageProblem, page, problem_page, step};
+pub(crate) use page_secret::PageSecret;
 pub(crate) use request::{RequestId, jar, locale, request_id};

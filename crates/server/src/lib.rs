@@ -1,7 +1,7 @@
 //! The Usher portal: checks a person's ticket at the organisation's single sign-on and shows them to their
 //! homeserver.
 //!
-//! `routes` extract and render, use cases (`attempt`, `login`) decide, `app` holds what they need, `config`
+//! `routes` extract and render, use cases (`attempt`, `login`, `ui_auth`) decide, `app` holds what they need, `config`
 //! says how; `gateway` is what is answered at the homeservers' own hosts. The walk of a login is in `docs/ARCHITECTURE.md`.
 
 pub mod app;
@@ -24,4 +24,5 @@ mod select;
 pub mod serve;
 mod sweep;
 pub mod threads;
+pub mod ui_auth;
 mod use_case;

@@ -2,17 +2,18 @@
 //! without a mouse and on a phone. Templates and words lie in `pages/templates` and `pages/locales`.
 
 mod locale;
+mod ui_auth;
 
 use std::{fmt, sync::LazyLock};
 
-use data_encoding::HEXLOWER;
+use data_encoding::{BASE64, HEXLOWER};
 use minijinja::{Environment, UndefinedBehavior, Value, context};
 use sha2::{Digest as _, Sha256};
 use url::Url;
 
 pub use locale::Locale;
 
-use crate::config::PagesConfig;
+use crate::{config::PagesConfig, ui_auth::PageView};
 
 /// The style sheet, served as [`style_name`].
 pub const STYLE: &str = include_str!("pages/style.css");
@@ -28,10 +29,30 @@ pub fn style_name() -> &'static str {
     &NAME
 }
 
+/// What the completion page runs (client-server API v1.19, "Fallback"): tells whoever opened the window.
+const COMPLETION: &str = r#"if (window.onAuthDone) { window.onAuthDone(); } else if (window.opener && window.opener.postMessage) { window.opener.postMessage("authDone", "*"); }"#;
+
+/// The hash by which a content security policy allows that script and no other (CSP level 3, section 6.7.3.3).
+#[must_use]
+pub fn completion_hash() -> &'static str {
+    static HASH: LazyLock<String> = LazyLock::new(|| BASE64.encode(&Sha256::digest(COMPLETION.as_bytes())));
+    &HASH
+}
+
+/// Where a page finds the style sheet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Styles {
+    /// At its own host.
+    Here,
+    /// At the portal: the page is at another host.
+    AtPortal,
+}
+
 /// The templates, compiled once, and what stands on every page.
 pub struct Pages {
     environment: Environment<'static>,
     organisation: String,
+    portal: String,
     host: String,
     help_url: Option<String>,
     help_text: Option<String>,
@@ -76,6 +97,27 @@ pub enum Page<'a> {
         csrf: &'a str,
         /// The client's `redirectUrl`, if the form must carry it.
         redirect_url: Option<&'a str>,
+    },
+    /// Is this request wanted?
+    UiAuth {
+        /// What would happen.
+        view: &'a PageView,
+        /// Where the form goes.
+        action: &'a str,
+        /// The form's token.
+        csrf: &'a str,
+    },
+    /// The person has signed in again: their client is told, and they may close the window.
+    UiAuthComplete,
+    /// A request was refused by its person.
+    UiAuthDenied {
+        /// Whether the device that it came from is signed out.
+        is_signed_out: bool,
+    },
+    /// On to another address, by itself.
+    Onward {
+        /// Which.
+        url: &'a str,
     },
     /// A form that takes the browser on to the provider.
     PostForm {
@@ -129,6 +171,10 @@ impl Pages {
             ("chooser.html", include_str!("pages/templates/chooser.html")),
             ("confirm.html", include_str!("pages/templates/confirm.html")),
             ("post_form.html", include_str!("pages/templates/post_form.html")),
+            ("ui_auth.html", include_str!("pages/templates/ui_auth.html")),
+            ("ui_auth_complete.html", include_str!("pages/templates/ui_auth_complete.html")),
+            ("ui_auth_denied.html", include_str!("pages/templates/ui_auth_denied.html")),
+            ("onward.html", include_str!("pages/templates/onward.html")),
             ("error.html", include_str!("pages/templates/error.html")),
         ] {
             environment.add_template(name, source).expect("the templates of this build compile");
@@ -140,6 +186,7 @@ impl Pages {
         Self {
             environment,
             organisation: config.organisation.clone().unwrap_or_else(|| host.clone()),
+            portal: portal.as_str().trim_end_matches('/').to_owned(),
             host,
             help_url: config.help_url.as_ref().map(|url| url.as_str().to_owned()),
             help_text: config.help_text.clone(),
@@ -148,7 +195,7 @@ impl Pages {
 
     /// Renders `page` in `locale`. Every value is escaped by the template engine.
     #[must_use]
-    pub fn render(&self, page: &Page<'_>, locale: Locale) -> String {
+    pub fn render(&self, page: &Page<'_>, locale: Locale, styles: Styles) -> String {
         let (template, content) = match page {
             Page::Picker { providers } => {
                 let entry = |entry: &PickerEntry| context! { name => entry.name.as_str(), href => entry.href.as_str() };
@@ -166,6 +213,12 @@ impl Pages {
                 "confirm.html",
                 context! { site => *site, is_app => *is_app, user => *user, action => *action, provider => *provider, handle => *handle, csrf => *csrf, redirect_url => *redirect_url },
             ),
+            Page::UiAuth { view, action, csrf } => ("ui_auth.html", ui_auth::context(view, action, csrf)),
+            Page::UiAuthComplete => ("ui_auth_complete.html", context! { script => COMPLETION }),
+            Page::UiAuthDenied { is_signed_out } => {
+                ("ui_auth_denied.html", context! { is_signed_out => *is_signed_out })
+            }
+            Page::Onward { url } => ("onward.html", context! { url => *url }),
             Page::PostForm { action, fields, nonce } => (
                 "post_form.html",
                 context! { action => *action, fields => fields.iter().map(|(name, value)| vec![name.clone(), value.clone()]).collect::<Vec<_>>(), nonce => *nonce },
@@ -178,10 +231,14 @@ impl Pages {
         let translate = Value::from_function(move |id: &str, arguments: minijinja::value::Kwargs| {
             locale.message(id, &arguments)
         });
+        let style_host = match styles {
+            Styles::Here => "",
+            Styles::AtPortal => self.portal.as_str(),
+        };
         let frame = context! {
             t => translate,
             lang => locale.code(),
-            style => format!("/_usher/{}", style_name()),
+            style => format!("{style_host}/_usher/{}", style_name()),
             organisation => self.organisation.as_str(),
             host => self.host.as_str(),
             help_url => self.help_url.as_deref(),

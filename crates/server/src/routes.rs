@@ -2,6 +2,7 @@
 
 mod choose;
 mod confirm;
+mod fallback;
 mod finished;
 mod health;
 pub(crate) mod login;
@@ -10,6 +11,7 @@ mod not_ours;
 mod provider;
 pub(crate) mod sso_redirect;
 mod style;
+mod ui_auth;
 mod versions;
 mod well_known;
 
@@ -35,7 +37,8 @@ pub(crate) fn configure(config: &mut ServiceConfig) {
                     .get(sso_redirect::get)
                     // Not HEAD: it would begin an attempt, or say that it did.
                     .default_service(not_ours::only("GET, OPTIONS")),
-            );
+            )
+            .service(web::resource(path("/auth/{stage}/fallback/web")).to(fallback::any));
     }
     config
         .service(
@@ -57,6 +60,13 @@ pub(crate) fn configure(config: &mut ServiceConfig) {
         )
         .service(
             web::resource(confirm::PATH).post(confirm::post).default_service(web::to(not_ours::form_alone)),
+        )
+        .service(
+            web::resource(ui_auth::PATH)
+                .get(ui_auth::get)
+                .head(ui_auth::get)
+                .post(ui_auth::post)
+                .default_service(not_ours::only("GET, HEAD, POST, OPTIONS")),
         )
         .service(web::resource("/_usher/{kind}/{provider}/{tail:.*}").to(provider::any))
         .default_service(web::to(not_ours::any));

@@ -16,9 +16,11 @@ use actix_web::{
     web,
 };
 use anyhow::Context as _;
+use ruma_common::OwnedServerName;
 
 use crate::{
     app::App,
+    config::Config,
     gateway::gate,
     http::outer,
     paced::{Paced, Patience},
@@ -39,30 +41,49 @@ const PATIENCE: Patience = Patience {
     idle: Duration::from_secs(90),
 };
 
-/// Binds every address, or says which one is not to be had.
-pub fn bind(addresses: &[SocketAddr]) -> anyhow::Result<Vec<TcpListener>> {
-    let bind = |address: &SocketAddr| {
-        TcpListener::bind(address).with_context(|| format!("listen: {address} cannot be bound"))
+/// For whom a socket is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Listener {
+    /// For everybody: the host that a request asks for says whose it is.
+    Shared,
+    /// For one homeserver, whatever host a request asks for.
+    Homeserver(OwnedServerName),
+}
+
+/// Binds every address of a config, or says which one is not to be had.
+pub fn bind(config: &Config) -> anyhow::Result<Vec<(TcpListener, Listener)>> {
+    let bind = |key: String, address: SocketAddr| {
+        TcpListener::bind(address).with_context(|| format!("{key}: {address} cannot be bound"))
     };
-    addresses.iter().map(bind).collect()
+    let mut bound = Vec::new();
+    for address in &config.listen {
+        bound.push((bind("listen".to_owned(), *address)?, Listener::Shared));
+    }
+    for homeserver in &config.homeservers {
+        let Some(address) = homeserver.listener else { continue };
+        let socket = bind(format!("{}.listener", homeserver.path), address)?;
+        bound.push((socket, Listener::Homeserver(homeserver.server_name.clone())));
+    }
+    Ok(bound)
 }
 
 /// The server, not yet polled. SIGTERM and Ctrl-C end it: no new connections, requests under way are finished.
-pub fn serve(app: Arc<App>, listeners: Vec<TcpListener>) -> anyhow::Result<Server> {
+pub fn serve(app: Arc<App>, listeners: Vec<(TcpListener, Listener)>) -> anyhow::Result<Server> {
     sweep::start(&app);
     provision::start(&app);
     let data = web::Data::from(app);
     let mut server =
         ServerBuilder::default().workers(threads::of_either_half()).shutdown_timeout(SHUTDOWN_SECONDS);
-    for listener in listeners {
+    for (listener, whose) in listeners {
         let (data, ending) = (data.clone(), server.graceful_shutdown_signal());
         let name = format!("http://{}", listener.local_addr()?);
         // What `actix_web::HttpServer` does, on paced connections.
         let portal = move || {
-            let (data, ending) = (data.clone(), ending.clone());
+            let (data, ending, whose) = (data.clone(), ending.clone(), whose.clone());
             let app = move || {
                 actix_web::App::new()
                     .app_data(data.clone())
+                    .app_data(whose.clone())
                     .wrap(from_fn(gate))
                     .wrap(from_fn(outer))
                     .configure(routes::configure)

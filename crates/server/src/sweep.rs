@@ -7,12 +7,16 @@ use std::{
 
 use tokio::time::{Instant, MissedTickBehavior};
 use usher_core::Timestamp;
-use usher_store::{SWEEP_BATCH, Store, StoreError, login_tokens, pending, spent};
+use usher_store::{SWEEP_BATCH, Store, StoreError, login_tokens, pending, spent, ui_auth_sessions};
 
 use crate::{app::App, error};
 
 /// Between two batches others have the database.
 const PAUSE: Duration = Duration::from_millis(50);
+
+/// For so long people and clients are told that a session has expired, rather than that there is none; and the proofs of
+/// `ui_auth.grace` are there for as long.
+const KEPT_EXPIRED: Duration = Duration::from_hours(1);
 
 /// Rows of a first batch, and of every batch of a database that is large or busy: enough, with the pauses, to get rid of
 /// a thousand rows a second.
@@ -47,7 +51,7 @@ async fn sweep(app: &App) -> Result<(), StoreError> {
     let (mut removed, mut limit) = (0, SMALLEST_BATCH);
     loop {
         let (mut most, mut longest, mut began) = (0, Duration::ZERO, Instant::now());
-        for table in [Table::LoginTokens, Table::Spent, Table::Pending] {
+        for table in [Table::LoginTokens, Table::Spent, Table::Pending, Table::UiAuthSessions] {
             let batch = table.delete_expired(&app.store, now, limit).await?;
             removed += batch;
             most = most.max(batch);
@@ -72,6 +76,7 @@ enum Table {
     LoginTokens,
     Spent,
     Pending,
+    UiAuthSessions,
 }
 
 impl Table {
@@ -80,6 +85,9 @@ impl Table {
             Self::LoginTokens => login_tokens::delete_expired(store, now, limit).await,
             Self::Spent => spent::delete_expired(store, now, limit).await,
             Self::Pending => pending::delete_expired(store, now, limit).await,
+            Self::UiAuthSessions => {
+                ui_auth_sessions::delete_expired(store, now.minus(KEPT_EXPIRED), limit).await
+            }
         }
     }
 }

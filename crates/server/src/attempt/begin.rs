@@ -1,8 +1,8 @@
 //! Begins an attempt: no database, nothing but a sealed cookie and the browser's next step.
 
-use ruma_common::OwnedServerName;
+use ruma_common::{OwnedServerName, UserId};
 use usher_core::{
-    Ctx, Freshness, Handle, ProviderError, ProviderId, Purpose,
+    Ctx, Freshness, Handle, Issuer, ProviderError, ProviderId, Purpose,
     provider::{BrowserStep, Challenge, Hints},
 };
 
@@ -44,17 +44,50 @@ pub async fn begin(
     hints: Hints,
     jar: &Jar,
 ) -> Result<Begun, BeginError> {
+    let purpose = Purpose::Login { client_redirect_url: client.as_str().to_owned(), only };
+    begin_for(app, provider, purpose, None, hints, jar).await
+}
+
+/// Sends a browser to `provider`, to the IdP that the person is linked at, to have them authenticate anew for the UI-auth
+/// session of `session`.
+pub(crate) async fn begin_ui_auth(
+    app: &App,
+    provider: &ProviderId,
+    session: &Handle,
+    user: &UserId,
+    issuer: Issuer,
+    jar: &Jar,
+) -> Result<Begun, BeginError> {
+    let purpose = Purpose::UiAuth {
+        session: session.as_str().to_owned(),
+        homeserver: user.server_name().to_owned(),
+        expected: user.to_owned(),
+    };
+    begin_for(app, provider, purpose, Some(issuer), Hints::default(), jar).await
+}
+
+async fn begin_for(
+    app: &App,
+    provider: &ProviderId,
+    purpose: Purpose,
+    issuer: Option<Issuer>,
+    hints: Hints,
+    jar: &Jar,
+) -> Result<Begun, BeginError> {
     tracing::Span::current().record("provider.id", provider.as_str());
     let configured = app.providers.get(provider).ok_or(BeginError::UnknownProvider)?;
     let now = app.clock.now();
-    let purpose = Purpose::Login { client_redirect_url: client.as_str().to_owned(), only };
-    let freshness: Freshness = purpose.freshness(now);
+    let freshness = match &purpose {
+        // The operator's word: this provider cannot prove more.
+        Purpose::UiAuth { .. } if configured.live_session_is_enough => Freshness::AnySession,
+        Purpose::UiAuth { .. } | Purpose::Login { .. } => purpose.freshness(now),
+    };
     let mut attempt = Attempt {
         handle: Handle::generate(&*app.entropy),
         provider: provider.clone(),
         purpose,
         freshness,
-        issuer: None,
+        issuer,
         hints,
         started: now,
         step: Step::Answer(usher_core::provider::ProviderState::new(String::new())),

@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use ruma_common::{OwnedServerName, OwnedUserId};
 use usher_core::{
-    Callback, Candidate, Ctx, Outcome, Proof, ProviderError, ProviderId, Refusal, SelectError, accept,
-    provider::BrowserStep,
+    Callback, Candidate, Ctx, Handle, Outcome, Proof, ProviderError, ProviderId, Purpose, Refusal,
+    SelectError, accept, provider::BrowserStep,
 };
 use usher_store::StoreError;
 
@@ -19,6 +19,7 @@ use super::{
 use crate::{
     app::{App, ConfiguredProvider},
     limits::Limited,
+    ui_auth::{self, ConfirmationError},
 };
 
 /// What the browser is told.
@@ -55,6 +56,13 @@ pub enum Finished {
         /// Who they are there.
         user: OwnedUserId,
         /// The attempt's cookie, now at another step.
+        cookies: Vec<SetCookie>,
+    },
+    /// A request at a homeserver is confirmed: on to that homeserver's own host.
+    Confirmed {
+        /// Where its completion page is.
+        location: String,
+        /// The attempt's cookie goes.
         cookies: Vec<SetCookie>,
     },
     /// One more step at the provider.
@@ -123,6 +131,9 @@ pub enum FinishError {
         #[source]
         error: EstablishError,
     },
+    /// The person has signed in for a request at a homeserver, and it is not confirmed by that.
+    #[error("the request is not confirmed")]
+    UiAuth(#[source] ConfirmationError),
     /// The address comes back, or the person signs in, too often.
     #[error("the address or the account is limited")]
     Limited(#[from] Limited),
@@ -169,6 +180,32 @@ pub async fn finish(
     }
 }
 
+/// For a request at a homeserver: whether it waits still. Before the provider is asked, so that an answer to one that is
+/// over is not used up.
+async fn confirmed_before(app: &App, attempt: &Attempt) -> Result<Option<Finished>, FinishError> {
+    let Purpose::UiAuth { session, .. } = &attempt.purpose else { return Ok(None) };
+    let handle = Handle::parse(session.as_str()).map_err(|_| FinishError::UnknownAttempt)?;
+    match ui_auth::still_open(app, &handle).await {
+        Ok(true) => Ok(None),
+        Ok(false) => completed(app, attempt).map(Some),
+        Err(error) => Err(FinishError::UiAuth(error)),
+    }
+}
+
+/// Back to the homeserver's own host, whose message the client waits for.
+fn completed(app: &App, attempt: &Attempt) -> Result<Finished, FinishError> {
+    let Purpose::UiAuth { session, homeserver, .. } = &attempt.purpose else {
+        return Err(FinishError::UnknownAttempt);
+    };
+    let handle = Handle::parse(session.as_str()).map_err(|_| FinishError::UnknownAttempt)?;
+    let served = app.homeservers.get(homeserver);
+    let served = served.ok_or_else(|| FinishError::HomeserverGone(homeserver.clone()))?;
+    Ok(Finished::Confirmed {
+        location: ui_auth::completion_url(&served.config, &handle),
+        cookies: vec![SetCookie::Drop(attempt.handle.clone())],
+    })
+}
+
 /// Opens the attempt that the callback names, with this browser's own cookie and nothing else.
 fn opened(
     app: &App,
@@ -180,10 +217,11 @@ fn opened(
     tracing::Span::current().record("attempt.id", handle.as_str());
     let provider = &configured.provider.descriptor().id;
     let cookie = jar.get(&handle).ok_or(FinishError::UnknownAttempt)?;
-    let open = |step| Attempt::open(&app.keyring, cookie, &handle, provider, "login", step);
-    open(Expected::Answer)
-        .or_else(|| open(Expected::Choose))
-        .or_else(|| open(Expected::Confirm))
+    let open = |purpose, step| Attempt::open(&app.keyring, cookie, &handle, provider, purpose, step);
+    open("login", Expected::Answer)
+        .or_else(|| open("login", Expected::Choose))
+        .or_else(|| open("login", Expected::Confirm))
+        .or_else(|| open("ui_auth", Expected::Answer))
         .ok_or(FinishError::UnknownAttempt)
 }
 
@@ -208,6 +246,9 @@ async fn conclude(
     jar: &Jar,
 ) -> Result<Finished, FinishError> {
     let Step::Answer(state) = attempt.step.clone() else { return Err(FinishError::UnknownAttempt) };
+    if let Some(confirmed) = confirmed_before(app, &attempt).await? {
+        return Ok(confirmed);
+    }
     let busy = |_| FinishError::Provider(ProviderError::unavailable("too many answers are being verified"));
     let verifying = configured.verifying.try_acquire().map_err(busy)?;
     let ctx = Ctx { now: app.clock.now(), entropy: &*app.entropy };
@@ -228,6 +269,10 @@ async fn conclude(
             return Ok(Finished::Continue { step, cookies });
         }
     };
+    if let Purpose::UiAuth { .. } = &attempt.purpose {
+        ui_auth::confirm(app, configured, &attempt, &identity, &spend).await.map_err(FinishError::UiAuth)?;
+        return completed(app, &attempt);
+    }
     accept(&attempt.purpose, attempt.freshness, &identity, None, configured.skew, app.clock.now())?;
     let arrival = Arrival { identity: &identity, spend, choice: None, answer: None };
     land(app, attempt, arrival, jar).await

@@ -12,7 +12,7 @@ use crate::{
     app::{App, Providers},
     clock::{OsEntropy, SystemClock},
     config::{LogConfig, LogFormat},
-    serve::{bind, serve},
+    serve::{Listener, bind, serve},
 };
 
 /// How long connections may take to be given back and closed: all requests have ended by then, and what is still under
@@ -33,9 +33,15 @@ pub(super) async fn run(file: &ConfigFile, no_migrate: bool) -> anyhow::Result<(
     }
     refuse_moved_issuers(&providers, &store).await?;
     ignore_hangup()?;
-    let listeners = bind(&config.listen)?;
-    for listener in &listeners {
-        tracing::info!(address = %listener.local_addr()?, portal = %config.public_base_url, "listening");
+    let listeners = bind(&config)?;
+    for (socket, whose) in &listeners {
+        let address = socket.local_addr()?;
+        match whose {
+            Listener::Shared => {
+                tracing::info!(%address, portal = %config.public_base_url, "listening");
+            }
+            Listener::Homeserver(name) => tracing::info!(%address, homeserver = %name, "listening"),
+        }
     }
     let app = App::new(config, providers, homeservers, store, Arc::new(SystemClock), Arc::new(OsEntropy));
     let app = Arc::new(app);

@@ -59,6 +59,7 @@ impl Config {
                 section: _,
                 skew: _,
                 allows_new_accounts: _,
+                live_session_is_enough: _,
             } = provider;
             used.add(require.iter().map(|requirement| requirement.attribute.as_str()));
         }
@@ -80,6 +81,7 @@ impl Config {
                 ca_pem: _,
                 timeout: _,
                 pass_through_timeout: _,
+                listener: _,
             } = homeserver;
             used.add(require.iter().map(|requirement| requirement.attribute.as_str()));
             used.add(adopt.iter().map(|rule| rule.attribute.as_str()));

@@ -1,6 +1,6 @@
 //! `homeservers`: where people may be sent.
 
-use std::{collections::BTreeSet, path::Path, time::Duration};
+use std::{collections::BTreeSet, net::SocketAddr, path::Path, time::Duration};
 
 use ruma_common::{OwnedServerName, ServerName, UserId};
 use schemars::JsonSchema;
@@ -33,6 +33,8 @@ pub struct HomeserverConfig {
     pub upstream_url: Url,
     /// Host names at which Usher itself answers for it.
     pub hosts: Vec<String>,
+    /// An address of its own at which Usher answers for it, whatever host is asked for.
+    pub listener: Option<SocketAddr>,
     /// Further content of `well_known`, such as `m.identity_server`.
     pub well_known: Map<String, Value>,
     /// How a session is obtained there.
@@ -89,6 +91,9 @@ pub(super) struct RawHomeserver {
     /// Host names at which Usher answers for this homeserver, such as `matrix.eng.ac.cdl`: its reverse proxy hands Usher
     /// what docs/gateway.md lists. What is not Usher's passes through to `upstream_url`.
     hosts: Vec<String>,
+    /// An address and a port at which Usher answers for this homeserver alone, whatever host is asked for: for reverse
+    /// proxies that cannot hand on the client's `Host`. Default: none; `hosts` tell homeservers apart.
+    listener: Option<String>,
     /// Further content of the `well_known` that clients are given, such as `m.identity_server`.
     well_known: Map<String, Value>,
     /// How Usher obtains a session there. Required: exactly one kind.
@@ -223,8 +228,9 @@ impl RawHomeserver {
                 "is Usher's own public_base_url; give the homeserver's own address",
             );
         }
-        if !self.hosts.is_empty() && self.upstream_url.is_none() {
-            problems.missing(&at("upstream_url"), "the homeserver's own address: at `hosts`, Usher answers");
+        if (!self.hosts.is_empty() || self.listener.is_some()) && self.upstream_url.is_none() {
+            let example = "the homeserver's own address: at `hosts` and `listener`, Usher answers";
+            problems.missing(&at("upstream_url"), example);
         }
         if let (Some(upstream), Some(base)) = (&upstream_url, &base_url)
             && self.upstream_url.is_some()
@@ -234,6 +240,9 @@ impl RawHomeserver {
             problems.error(at("upstream_url"), message);
         }
         let hosts = hosts(self.hosts, &at("hosts"), portal, problems);
+        let listener = self.listener.as_deref().and_then(|raw| {
+            problems.parsed(&at("listener"), raw, "an address and a port, such as 127.0.0.1:8081")
+        });
         let handoff = self.handoff.validate(&at("handoff"), directory, problems);
         let adopt = accounts::adopt(self.adopt, &at("adopt"), providers, problems);
         let new_account = self.new_account.validate(&at("new_account"), problems);
@@ -260,6 +269,7 @@ impl RawHomeserver {
             base_url: base_url?.as_str().trim_end_matches('/').to_owned(),
             upstream_url: upstream_url?,
             hosts,
+            listener,
             well_known: self.well_known,
             handoff: handoff?,
             adopt,
@@ -315,6 +325,12 @@ fn hosts(raw: Vec<String>, path: &str, portal: Option<&Url>, problems: &mut Prob
 }
 
 impl HomeserverConfig {
+    /// Whether Usher answers for it somewhere.
+    #[must_use]
+    pub fn has_gateway(&self) -> bool {
+        !self.hosts.is_empty() || self.listener.is_some()
+    }
+
     /// `https` or `http`, as clients reach it.
     pub(crate) fn scheme(&self) -> &'static str {
         if self.base_url.starts_with("http:") { "http" } else { "https" }

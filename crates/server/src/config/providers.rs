@@ -31,6 +31,8 @@ pub struct ProviderConfig {
     pub skew: Duration,
     /// Whether its people may be made accounts.
     pub allows_new_accounts: bool,
+    /// Whether a session that somebody still has there is enough for UI auth, without proof that they authenticated anew.
+    pub live_session_is_enough: bool,
     /// What must be true of its people, all of it, at every sign-in.
     pub require: Vec<Requirement>,
 }
@@ -52,11 +54,15 @@ pub(super) struct RawProvider {
     /// Whether its people may be made accounts. With `false`, those who have one sign in as ever, and nobody new does.
     /// Default: true.
     new_accounts: Option<bool>,
+    /// Whether people may confirm a dangerous request (UI auth) by a session they still have at this provider, without
+    /// proof that they authenticated anew. Only for a provider that cannot prove it. Default: false.
+    live_session_is_enough: Option<bool>,
     /// What must be true of its people, all of it, at every sign-in. Default: nothing.
     require: Vec<RawRequirement>,
 }
 
-const OWN_KEYS: [&str; 7] = ["id", "name", "icon", "brand", "skew", "new_accounts", "require"];
+const OWN_KEYS: [&str; 8] =
+    ["id", "name", "icon", "brand", "skew", "new_accounts", "live_session_is_enough", "require"];
 
 pub(super) fn validate(
     raw: Vec<Value>,
@@ -78,6 +84,13 @@ pub(super) fn validate(
         let mut raw: RawProvider = section::read_at(Value::Object(own), &path, problems);
         let require = requirements::validate(std::mem::take(&mut raw.require), &path, problems);
         let allows_new_accounts = raw.new_accounts.unwrap_or(true);
+        let live_session_is_enough = raw.live_session_is_enough.unwrap_or(false);
+        if live_session_is_enough {
+            problems.warn(
+                format!("{path}.live_session_is_enough"),
+                "lets whoever uses a person's browser while they are signed in there confirm what needs their password",
+            );
+        }
         let (descriptor, skew) = descriptor(raw, &path, problems);
         if descriptor.as_ref().is_some_and(|descriptor| !ids.insert(descriptor.id.clone())) {
             problems.error(format!("{path}.id"), "stands twice; give every provider its own id");
@@ -92,6 +105,7 @@ pub(super) fn validate(
                 section,
                 skew,
                 allows_new_accounts,
+                live_session_is_enough,
                 require,
             });
         }

@@ -8,6 +8,7 @@ mod edge;
 mod gateway;
 mod mistakes;
 mod selection;
+mod ui_auth;
 
 fn backends() -> Backends {
     let outgoing = Outgoing::new(None, std::time::Duration::from_secs(1), 1).expect("a client");

@@ -15,6 +15,7 @@ use crate::{
 
 const SSO: &str = "m.login.sso";
 const TOKEN: &str = "m.login.token";
+const GET_LOGIN_TOKEN: &str = "get_login_token";
 
 pub(super) async fn get(at: &At<'_>) -> HttpResponse {
     let At { app, homeserver, request, .. } = *at;
@@ -40,8 +41,10 @@ fn merged(flows: Vec<Map<String, Value>>, sso: Option<Value>) -> Value {
     if let Some(sso) = sso {
         flows.insert(place, sso);
     }
-    if !flows.iter().any(|flow| is(flow, TOKEN)) {
-        flows.push(json!({ "type": TOKEN }));
+    // Ours to give, whatever the homeserver's own are worth: `POST /login/get_token` (MSC3882).
+    match flows.iter_mut().find(|flow| is(flow, TOKEN)).and_then(Value::as_object_mut) {
+        Some(flow) => drop(flow.insert(GET_LOGIN_TOKEN.to_owned(), Value::Bool(true))),
+        None => flows.push(json!({ "type": TOKEN, GET_LOGIN_TOKEN: true })),
     }
     Value::Array(flows)
 }
@@ -55,40 +58,41 @@ mod tests {
         let ours = || Some(json!({ "type": "m.login.sso", "identity_providers": [] }));
         let flow = |kind: &str| json!({ "type": kind });
         let service = || flow("m.login.application_service");
-        let token = json!({ "type": "m.login.token", "get_login_token": true });
+        let token = || json!({ "type": TOKEN, "get_login_token": true });
+        let theirs_off = json!({ "type": TOKEN, "get_login_token": false, "x": 1 });
         for (name, theirs, sso, expected) in [
-            ("nothing there", json!([]), ours(), json!([ours(), flow(TOKEN)])),
+            ("nothing there", json!([]), ours(), json!([ours(), token()])),
             (
                 "a password",
                 json!([flow("m.login.password")]),
                 ours(),
-                json!([ours(), flow("m.login.password"), flow(TOKEN)]),
+                json!([ours(), flow("m.login.password"), token()]),
             ),
             (
                 "their own single sign-on",
                 json!([flow("m.login.password"), { "type": SSO, "identity_providers": [{ "id": "x" }] }, service()]),
                 ours(),
-                json!([flow("m.login.password"), ours(), service(), flow(TOKEN)]),
+                json!([flow("m.login.password"), ours(), service(), token()]),
             ),
             (
                 "two of them",
                 json!([flow(SSO), service(), flow(SSO)]),
                 ours(),
-                json!([ours(), service(), flow(TOKEN)]),
+                json!([ours(), service(), token()]),
             ),
             (
                 "their own tokens",
-                json!([token.clone(), service()]),
+                json!([theirs_off, service()]),
                 ours(),
-                json!([ours(), token, service()]),
+                json!([ours(), { "type": TOKEN, "get_login_token": true, "x": 1 }, service()]),
             ),
             (
                 "a flow nobody knows",
                 json!([{ "type": 5, "x": null }]),
                 ours(),
-                json!([ours(), { "type": 5, "x": null }, flow(TOKEN)]),
+                json!([ours(), { "type": 5, "x": null }, token()]),
             ),
-            ("no provider of ours", json!([flow(SSO), service()]), None, json!([service(), flow(TOKEN)])),
+            ("no provider of ours", json!([flow(SSO), service()]), None, json!([service(), token()])),
         ] {
             let flows = serde_json::from_value(theirs).expect("objects");
             assert_eq!(merged(flows, sso), expected, "{name}");

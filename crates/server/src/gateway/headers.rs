@@ -21,9 +21,17 @@ const HOP_BY_HOP: [&str; 9] = [
     "upgrade",
 ];
 
-/// Of a request, besides: `Host` is the upstream's, we have answered `Expect`, and where the request came from is ours
-/// to say.
-const NOT_PASSED_ON: [&str; 4] = ["host", "expect", "forwarded", "x-real-ip"];
+/// Of a request, besides: `Host` is the upstream's, we have answered `Expect`, where the request came from is ours to
+/// say, and a method that stands in a header would be another than the one we looked at.
+const NOT_PASSED_ON: [&str; 7] = [
+    "host",
+    "expect",
+    "forwarded",
+    "x-real-ip",
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+];
 
 /// All that say where a request came from.
 const FORWARDED: &str = "x-forwarded-";

@@ -1,6 +1,6 @@
 //! JSON answers and Matrix errors (client-server API v1.19, "API Standards").
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use actix_web::{
     HttpResponse,
@@ -14,7 +14,7 @@ pub(crate) struct MatrixError {
     /// The HTTP status.
     pub status: StatusCode,
     /// The `errcode`.
-    pub errcode: &'static str,
+    pub errcode: Cow<'static, str>,
     /// The `error`: a sentence for the person in front of the client.
     pub error: String,
     /// `Retry-After`, and the deprecated `retry_after_ms`.
@@ -36,8 +36,13 @@ pub(crate) fn json(status: StatusCode, body: &Value) -> HttpResponse {
 
 impl MatrixError {
     /// An error with nothing more to say.
-    pub(crate) fn new(status: StatusCode, errcode: &'static str, error: impl Into<String>) -> Self {
-        Self { status, errcode, error: error.into(), retry_after: None, soft_logout: false, allow: None }
+    pub(crate) fn new(
+        status: StatusCode,
+        errcode: impl Into<Cow<'static, str>>,
+        error: impl Into<String>,
+    ) -> Self {
+        let (errcode, error) = (errcode.into(), error.into());
+        Self { status, errcode, error, retry_after: None, soft_logout: false, allow: None }
     }
 
     /// 429 `M_LIMIT_EXCEEDED`.

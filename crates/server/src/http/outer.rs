@@ -14,11 +14,11 @@ use actix_web::{
 use tracing::Instrument as _;
 use usher_http::HOP_HEADER;
 
-use super::{
-    MatrixError, RequestId,
-    arrival::{Arrival, Place},
+use super::{MatrixError, RequestId};
+use crate::{
+    app::App,
+    gateway::{PassedThrough, served_at},
 };
-use crate::{app::App, gateway::PassedThrough};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -54,8 +54,8 @@ pub(crate) async fn outer<B: MessageBody + 'static>(
         user.mxid = tracing::field::Empty,
         homeserver = tracing::field::Empty,
     );
-    let response = without_route(&app, &request, &arrival);
     request.extensions_mut().insert(arrival);
+    let response = without_route(&app, &request);
     let mut response = match response {
         Some(response) => request.into_response(response).map_into_right_body(),
         None => next.call(request).instrument(span).await?.map_into_left_body(),
@@ -73,7 +73,7 @@ pub(crate) async fn outer<B: MessageBody + 'static>(
     Ok(response)
 }
 
-fn without_route(app: &App, request: &ServiceRequest, arrival: &Arrival) -> Option<HttpResponse> {
+fn without_route(app: &App, request: &ServiceRequest) -> Option<HttpResponse> {
     if request.headers().contains_key(HOP_HEADER.as_str()) {
         // Anybody can send the header; the call's own failure is logged as an error where it was made.
         tracing::debug!("a request of Usher's own came back: an upstream_url points at Usher");
@@ -81,10 +81,7 @@ fn without_route(app: &App, request: &ServiceRequest, arrival: &Arrival) -> Opti
         return Some(MatrixError::new(StatusCode::LOOP_DETECTED, "M_UNKNOWN", sentence).response());
     }
     // At a homeserver's own host it is the gateway's to say whose preflight it is.
-    let is_at_homeserver = || {
-        let host = arrival.host.as_ref().map(Place::name);
-        host.is_some_and(|host| app.homeservers.at_host(&host).is_some())
-    };
+    let is_at_homeserver = || served_at(app, request.request()).is_some();
     (request.method() == Method::OPTIONS && !is_at_homeserver()).then(|| HttpResponse::NoContent().finish())
 }
 

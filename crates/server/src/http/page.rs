@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use actix_web::{
-    HttpRequest, HttpResponse, HttpResponseBuilder,
+    HttpMessage as _, HttpRequest, HttpResponse, HttpResponseBuilder,
     http::{
         StatusCode,
         header::{self, HeaderValue},
@@ -12,7 +12,12 @@ use actix_web::{
 use usher_core::provider::BrowserStep;
 
 use super::{json::whole_seconds, locale, request_id};
-use crate::{app::App, attempt::SetCookie, pages::Page};
+use crate::{
+    app::App,
+    attempt::SetCookie,
+    gateway::AtHomeserver,
+    pages::{Page, Styles, completion_hash},
+};
 
 /// What a person is told about a failure.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,15 +69,27 @@ pub(crate) fn page(
     form_action: &[String],
     cookies: &[SetCookie],
 ) -> HttpResponse {
-    let nonce = match content {
+    let script = match content {
         Page::PostForm { nonce, .. } => format!("script-src 'nonce-{nonce}'; "),
-        Page::Picker { .. } | Page::Chooser { .. } | Page::Confirm { .. } | Page::Error { .. } => {
-            String::new()
-        }
+        Page::UiAuthComplete => format!("script-src 'sha256-{}'; ", completion_hash()),
+        Page::Picker { .. }
+        | Page::Chooser { .. }
+        | Page::Confirm { .. }
+        | Page::UiAuth { .. }
+        | Page::UiAuthDenied { .. }
+        | Page::Onward { .. }
+        | Page::Error { .. } => String::new(),
+    };
+    // At a homeserver's host the reverse proxy hands us a few paths, and the style sheet's is none of them.
+    let is_at_portal = !request.extensions().contains::<AtHomeserver>();
+    let (styles, style_source) = if is_at_portal {
+        (Styles::Here, "'self'".to_owned())
+    } else {
+        (Styles::AtPortal, app.config.public_base_url.origin().ascii_serialization())
     };
     let form_action = if form_action.is_empty() { "'none'".to_owned() } else { form_action.join(" ") };
     let policy = format!(
-        "default-src 'none'; style-src 'self'; {nonce}form-action {form_action}; base-uri 'none'; frame-ancestors 'none'"
+        "default-src 'none'; style-src {style_source}; {script}form-action {form_action}; base-uri 'none'; frame-ancestors 'none'"
     );
     let mut response = HttpResponse::build(status);
     set_cookies(&mut response, cookies);
@@ -83,7 +100,7 @@ pub(crate) fn page(
         .insert_header((header::REFERRER_POLICY, "same-origin"))
         .insert_header((header::VARY, "Accept-Language"))
         .content_type("text/html; charset=utf-8")
-        .body(app.pages.render(content, locale(request)))
+        .body(app.pages.render(content, locale(request), styles))
 }
 
 /// An error page. `again` is where to start again, shown if that can help.

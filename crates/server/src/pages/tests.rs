@@ -1,7 +1,11 @@
+use usher_core::{ProviderId, Timestamp};
+use usher_store::ui_auth_sessions::Operation;
+
 use super::*;
+use crate::ui_auth::PageDevice;
 
 /// Every message that the code names, with and without a name in it.
-const PROBLEMS: [&str; 38] = [
+const PROBLEMS: [&str; 46] = [
     "unknown-attempt",
     "expired",
     "already-used",
@@ -40,6 +44,14 @@ const PROBLEMS: [&str; 38] = [
     "not-allowed",
     "not-offered",
     "unknown-attempt",
+    "ui-auth-unknown",
+    "ui-auth-expired",
+    "ui-auth-spent",
+    "ui-auth-denied",
+    "ui-auth-too-late",
+    "ui-auth-no-provider",
+    "ui-auth-form",
+    "ui-auth-stage",
 ];
 
 #[test]
@@ -58,7 +70,7 @@ fn every_page_renders_in_every_language() {
     for locale in Locale::ALL {
         for id in PROBLEMS {
             let page = Page::Error { id, name: "<i>eng</i>", again: Some("/again?\""), request_id: "r" };
-            let html = pages.render(&page, locale);
+            let html = pages.render(&page, locale, Styles::Here);
             for raw in ["<i>", "?\"", "<o>", "<h>", "?<x>"] {
                 assert!(!html.contains(raw), "{raw} in {id}: {html}");
             }
@@ -83,8 +95,12 @@ fn every_page_renders_in_every_language() {
                 redirect_url: Some("https://<s>/\""),
             },
             Page::PostForm { action: "https://idp.example/", fields: &fields, nonce: "n" },
+            Page::Onward { url: "https://idp.example/\"><script>" },
+            Page::UiAuthComplete,
+            Page::UiAuthDenied { is_signed_out: true },
+            Page::UiAuthDenied { is_signed_out: false },
         ] {
-            let html = pages.render(&page, locale);
+            let html = pages.render(&page, locale, Styles::Here);
             assert!(html.contains("<h1>") && html.contains(&format!("lang=\"{}\"", locale.code())), "{html}");
             for raw in ["<b>", "<s>", "<u>", "\"><script>"] {
                 assert!(!html.contains(raw), "{raw}: {html}");
@@ -103,6 +119,8 @@ fn every_problem_the_code_names_has_its_words() {
         include_str!("../routes/confirm.rs"),
         include_str!("../routes/finished.rs"),
         include_str!("../routes/not_ours.rs"),
+        include_str!("../error/ui_auth.rs"),
+        include_str!("../routes/fallback.rs"),
     ];
     for source in sources {
         for call in ["PageProblem::new(", "PageProblem::retry(", "Self::new(", "Self::retry("] {
@@ -123,4 +141,51 @@ fn the_languages_have_the_same_words() {
         source.lines().filter_map(|line| line.split_once(" = ")).map(|(id, _)| id.to_owned()).collect()
     };
     assert_eq!(ids(include_str!("locales/en.ftl")), ids(include_str!("locales/fr.ftl")));
+}
+
+#[test]
+fn a_request_is_shown_whatever_it_is_and_nothing_of_it_is_taken_for_html() {
+    let pages = Pages::new(&PagesConfig::default(), &Url::parse("https://matrix.example/").expect("a URL"));
+    let device = PageDevice {
+        id: "<d>".to_owned(),
+        name: Some("<n>".to_owned()),
+        last_seen: Some(Timestamp::from_millis(1_800_000_000_000)),
+        last_seen_ip: Some("<ip>".to_owned()),
+    };
+    let provider = |id: &str| (ProviderId::parse(id).expect("a valid id"), "<pn>".to_owned());
+    for operation in [
+        Operation::DeleteDevice,
+        Operation::DeleteDevices,
+        Operation::UploadCrossSigning,
+        Operation::AddThreepid,
+        Operation::Deactivate,
+        Operation::GetLoginToken,
+    ] {
+        for providers in [vec![provider("a")], vec![provider("a"), provider("b")]] {
+            let view = PageView {
+                operation,
+                user: ruma_common::user_id!("@alice:eng.ac.cdl").to_owned(),
+                devices: vec![device.clone()],
+                more_devices: 3,
+                client: "<c>".to_owned(),
+                user_agent: "<ua>".to_owned(),
+                asking: Some(device.clone()),
+                at: Timestamp::from_millis(1_800_000_000_000),
+                providers,
+            };
+            for locale in Locale::ALL {
+                let page = Page::UiAuth { view: &view, action: "/x?\"", csrf: "c" };
+                let html = pages.render(&page, locale, Styles::AtPortal);
+                for raw in ["<d>", "<n>", "<ip>", "<pn>", "<c>", "<ua>", "?\""] {
+                    assert!(!html.contains(raw), "{raw}: {html}");
+                }
+                assert!(
+                    html.contains("2027-01-15 08:00 UTC") && html.contains("@alice:eng.ac.cdl"),
+                    "{html}"
+                );
+                let unescaped = html.replace("&#x2f;", "/");
+                assert!(unescaped.contains("href=\"https://matrix.example/_usher/style-"), "{html}");
+            }
+        }
+    }
 }

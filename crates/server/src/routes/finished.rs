@@ -10,6 +10,7 @@ use crate::{
     attempt::{Attempt, ClientRedirect, Failed, Finished},
     http::{self, PageProblem, page, problem_page, redirect},
     pages::{ChooserEntry, Page},
+    ui_auth,
 };
 
 /// `status` is that of a redirect: 302, or 303 after a form.
@@ -21,6 +22,7 @@ pub(super) fn render(
 ) -> HttpResponse {
     match finished {
         Ok(Finished::ToClient { location, cookies }) => redirect(status, &location, &cookies),
+        Ok(Finished::Confirmed { location, cookies }) => redirect(status, &location, &cookies),
         Ok(Finished::Continue { step, cookies }) => http::step(app, request, &step, &cookies),
         Ok(Finished::Choose { attempt, csrf, client, candidates, cookies }) => {
             let homeservers: Vec<_> = candidates.iter().map(entry).collect();
@@ -69,7 +71,9 @@ pub(super) fn again(attempt: &Attempt) -> Option<String> {
             let client = ClientRedirect::parse(client_redirect_url).ok()?;
             Some(sso_redirect::location(&attempt.provider, &client, only.as_deref()))
         }
-        // The homeserver's own page begins it.
-        Purpose::UiAuth { .. } => None,
+        // The page that asks: a click there begins another attempt.
+        Purpose::UiAuth { session, .. } => {
+            usher_core::Handle::parse(session.as_str()).ok().map(|handle| ui_auth::page_path(&handle))
+        }
     }
 }

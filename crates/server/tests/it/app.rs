@@ -127,7 +127,8 @@ impl TestApp {
         change(&mut document);
         let clock = Arc::new(TestClock(AtomicI64::new(1_800_000_000_000)));
         let app = Arc::new(build(document.clone(), directory.path(), clock.clone()).await);
-        let server = serve::serve(Arc::clone(&app), vec![listener]).expect("a server");
+        let server =
+            serve::serve(Arc::clone(&app), vec![(listener, serve::Listener::Shared)]).expect("a server");
         let handle = server.handle();
         tokio::spawn(server);
         Self {
@@ -166,11 +167,21 @@ impl TestApp {
         self.replica_by(Arc::new(Ahead { clock: Arc::clone(&self.clock), by })).await
     }
 
+    /// A listener that belongs to one homeserver.
+    pub(crate) async fn listener_of(&self, homeserver: &str) -> Replica {
+        let name = ruma_common::OwnedServerName::try_from(homeserver).expect("a server name");
+        self.replica_for(self.clock.clone(), serve::Listener::Homeserver(name)).await
+    }
+
     async fn replica_by(&self, clock: Arc<dyn Clock>) -> Replica {
+        self.replica_for(clock, serve::Listener::Shared).await
+    }
+
+    async fn replica_for(&self, clock: Arc<dyn Clock>, whose: serve::Listener) -> Replica {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = listener.local_addr().expect("an address").port();
         let app = build(self.document.clone(), self.directory.path(), clock).await;
-        let server = serve::serve(Arc::new(app), vec![listener]).expect("a server");
+        let server = serve::serve(Arc::new(app), vec![(listener, whose)]).expect("a server");
         let handle = server.handle();
         tokio::spawn(server);
         Replica { port, server: handle }
@@ -178,8 +189,19 @@ impl TestApp {
 
     /// A request that the proxy sends to a replica.
     pub(crate) fn request_at(&self, replica: &Replica, method: Method, path: &str) -> RequestBuilder {
-        let url = Url::parse(&format!("http://127.0.0.1:{}{path}", replica.port)).expect("a URL");
         let host = &self.base[url::Position::BeforeHost..url::Position::AfterPort];
+        self.request_at_host(replica, method, path, host)
+    }
+
+    /// The same, for another host than the portal's.
+    pub(crate) fn request_at_host(
+        &self,
+        replica: &Replica,
+        method: Method,
+        path: &str,
+        host: &str,
+    ) -> RequestBuilder {
+        let url = Url::parse(&format!("http://127.0.0.1:{}{path}", replica.port)).expect("a URL");
         self.client.request(method, url).header("host", host)
     }
 

@@ -52,7 +52,7 @@ async fn the_homeservers_own_flows_are_listed_with_our_single_sign_on() {
             { "type": "m.login.password" },
             { "type": "m.login.sso", "identity_providers": [{ "id": "corp", "name": "University" }] },
             { "type": "m.login.application_service" },
-            { "type": "m.login.token" },
+            { "type": "m.login.token", "get_login_token": true },
         ] });
         assert_eq!(answer.json(), expected, "{path}");
         assert_eq!(answer.header("access-control-allow-origin"), "*", "{path}");

@@ -49,7 +49,7 @@ async fn a_request_line_arrives_byte_for_byte() {
         "PUT /_matrix/client/v3/login",
         "POST /_matrix/client/v1/login/get_token",
         "REPORT /_matrix/client/v3/anything",
-        "OPTIONS /_matrix/client/v3/devices/X",
+        "OPTIONS /_matrix/client/v3/rooms/X",
     ] {
         let mut client = client(&app).await;
         client.say(format!("{line} HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n\r\n")).await;

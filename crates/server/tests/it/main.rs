@@ -26,4 +26,5 @@ mod redirect;
 mod requirements;
 mod selection;
 mod two_providers;
+mod ui_auth;
 mod upstream;

@@ -31,7 +31,7 @@ fn a_login_is_refused_with_the_errcode_of_its_first_mistake() {
         ("513 characters of it", &long, "M_INVALID_PARAM"),
     ] {
         let error = parse(body.as_bytes(), HERE, None).err().expect(name);
-        assert_eq!((error.errcode, error.status), (expected, StatusCode::BAD_REQUEST), "{name}");
+        assert_eq!((&*error.errcode, error.status), (expected, StatusCode::BAD_REQUEST), "{name}");
     }
     let error = parse(b"\xff{}", HERE, None).err().expect("invalid UTF-8");
     assert_eq!(error.errcode, "M_NOT_JSON");

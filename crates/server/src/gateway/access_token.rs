@@ -1,0 +1,117 @@
+//! The access token of a request, read in one way only.
+//! <https://spec.matrix.org/v1.19/client-server-api/#client-authentication>
+//!
+//! A homeserver that found another token than we did would do what its owner never confirmed, so there has to be exactly
+//! one, in a form that nobody reads otherwise.
+
+use actix_web::{
+    HttpRequest,
+    http::{StatusCode, header},
+};
+use secrecy::{ExposeSecret as _, SecretString};
+use url::form_urlencoded;
+
+use crate::http::MatrixError;
+
+/// Longer than any homeserver's.
+const MAX_BYTES: usize = 4096;
+
+/// What a request has of an access token.
+pub(super) enum AccessToken {
+    /// Nothing: it is nobody's.
+    None,
+    /// One.
+    One(SecretString),
+    /// Several, or something that is none.
+    Unreadable,
+}
+
+/// Reads `Authorization` and `access_token`.
+pub(super) fn access_token(request: &HttpRequest) -> AccessToken {
+    let mut found = Vec::new();
+    for value in request.headers().get_all(header::AUTHORIZATION) {
+        match value.to_str().ok().and_then(bearer) {
+            Some(token) => found.push(token.to_owned()),
+            None => return AccessToken::Unreadable,
+        }
+    }
+    let query = form_urlencoded::parse(request.query_string().as_bytes());
+    found.extend(query.filter(|(name, _)| name == "access_token").map(|(_, value)| value.into_owned()));
+    match <[String; 1]>::try_from(found) {
+        Ok([token]) if is_token(&token) => AccessToken::One(SecretString::from(token)),
+        Ok(_) => AccessToken::Unreadable,
+        Err(found) if found.is_empty() => AccessToken::None,
+        Err(_) => AccessToken::Unreadable,
+    }
+}
+
+/// RFC 9110 section 11.1: the scheme's case does not matter.
+fn bearer(value: &str) -> Option<&str> {
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+fn is_token(token: &str) -> bool {
+    (1..=MAX_BYTES).contains(&token.len()) && token.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// 401, as a homeserver would say it.
+pub(super) fn unreadable() -> MatrixError {
+    MatrixError::new(
+        StatusCode::UNAUTHORIZED,
+        "M_UNKNOWN_TOKEN",
+        "The request must have exactly one access token, as a Bearer token in Authorization",
+    )
+}
+
+/// For tests of what is never shown.
+impl std::fmt::Debug for AccessToken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::None => f.write_str("None"),
+            Self::One(token) => write!(f, "One({} bytes)", token.expose_secret().len()),
+            Self::Unreadable => f.write_str("Unreadable"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    #[test]
+    fn there_is_one_token_or_none_or_it_is_refused() {
+        let read = |headers: &[&str], query: &str| {
+            let mut request = TestRequest::with_uri(&format!("/x{query}"));
+            for header in headers {
+                request = request.append_header(("authorization", *header));
+            }
+            match access_token(&request.to_http_request()) {
+                AccessToken::None => "none".to_owned(),
+                AccessToken::One(token) => token.expose_secret().to_owned(),
+                AccessToken::Unreadable => "unreadable".to_owned(),
+            }
+        };
+        let long = "x".repeat(MAX_BYTES + 1);
+        for (name, headers, query, expected) in [
+            ("nothing", &[][..], "", "none"),
+            ("a header", &["Bearer syt_a"], "", "syt_a"),
+            ("another case", &["bEARER syt_a"], "", "syt_a"),
+            ("a query", &[], "?x=y&access_token=syt%5Fa", "syt_a"),
+            ("both", &["Bearer syt_a"], "?access_token=syt_a", "unreadable"),
+            ("two headers", &["Bearer syt_a", "Bearer syt_b"], "", "unreadable"),
+            ("two in the query", &[], "?access_token=a&access%5Ftoken=b", "unreadable"),
+            ("another scheme", &["Basic syt_a"], "", "unreadable"),
+            ("no scheme", &["syt_a"], "", "unreadable"),
+            ("an empty one", &["Bearer "], "", "unreadable"),
+            ("an empty one in the query", &[], "?access_token=", "unreadable"),
+            ("a blank in it", &["Bearer a b"], "", "unreadable"),
+            ("beyond ASCII", &[], "?access_token=%C3%B6", "unreadable"),
+            ("a long one", &[], &format!("?access_token={long}"), "unreadable"),
+        ] {
+            assert_eq!(read(headers, query), expected, "{name}");
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! UI auth (MSC2454): a dangerous request waits until its person has signed in again, and then exactly that request is
+//! done, once. <https://spec.matrix.org/v1.19/client-server-api/#user-interactive-authentication-api>
+//!
+//! `identify` whoever asks, `challenge` what needs a person, show them on a `page` what it is, begin an attempt at their
+//! click, `confirm` the session when they have proven themselves, `resume` when the client repeats its request, and
+//! `perform` it as the person. Nothing here knows HTTP: the gateway and the routes extract and render.
+
+mod body;
+mod challenge;
+mod confirm;
+mod deny;
+mod endpoint;
+mod error;
+mod identify;
+mod page;
+mod perform;
+mod resume;
+mod session_id;
+
+pub(crate) use body::{Auth, BodyError, Parsed};
+pub(crate) use challenge::{Asked, Challenged, Origin, challenge};
+pub use confirm::ConfirmationError;
+pub(crate) use confirm::{confirm, still_open};
+pub(crate) use deny::{Denied, deny};
+pub(crate) use endpoint::{Endpoint, ShapeError};
+pub(crate) use error::UiAuthError;
+pub(crate) use identify::{Identified, identify};
+pub(crate) use page::{
+    Clicked, HANDLE_PARAMETER, Looked, PageDevice, PageError, PageView, Shown, click, look, look_by_session,
+    view,
+};
+pub(crate) use resume::resume;
+pub(crate) use session_id::{claims_to_be_ours, completion_url, page_path};

@@ -1,0 +1,295 @@
+//! The page that says what is about to happen, and the click that starts the attempt (MSC2454, "why the confirmation page").
+
+use std::net::IpAddr;
+
+use ruma_common::OwnedUserId;
+use usher_core::{Handle, ProviderId, Timestamp};
+use usher_store::{
+    StoreError, UiAuthHandleHash, UiAuthSessionHash, links,
+    ui_auth_sessions::{self, Operation, Session, State},
+};
+
+use super::{
+    endpoint::devices_of,
+    session_id::{completion_url, handle_of, is_ours},
+};
+use crate::{
+    app::{App, ServedHomeserver},
+    attempt::{self, BeginError, Begun, Jar},
+    error::chain,
+    limits::Limited,
+};
+
+/// In the address of the completion page: the handle, where the session id is not known.
+pub(crate) const HANDLE_PARAMETER: &str = "usher_handle";
+/// As many devices as are named one by one.
+const MAX_DEVICES: usize = 50;
+/// More than anybody has.
+const MAX_PROVIDERS: u32 = 50;
+
+/// How a session stands, to a browser.
+#[derive(Debug)]
+pub(crate) enum Looked {
+    /// Its person is to be asked, at the page of this handle.
+    Ask(Handle),
+    /// Its person has signed in: back to the client.
+    Complete,
+}
+
+/// What a person is to confirm.
+#[derive(Debug)]
+pub(crate) struct PageView {
+    /// What was asked for.
+    pub operation: Operation,
+    /// Whose account it is about.
+    pub user: OwnedUserId,
+    /// The devices that would go.
+    pub devices: Vec<PageDevice>,
+    /// How many more.
+    pub more_devices: usize,
+    /// The address the request came from.
+    pub client: String,
+    /// The client's own name for itself.
+    pub user_agent: String,
+    /// The device that it came from.
+    pub asking: Option<PageDevice>,
+    /// When.
+    pub at: Timestamp,
+    /// Where they can sign in: id and name, the one they last used first.
+    pub providers: Vec<(ProviderId, String)>,
+}
+
+/// A device, as its person would know it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PageDevice {
+    /// Its id.
+    pub id: String,
+    /// What they called it.
+    pub name: Option<String>,
+    /// When it was last seen, if the homeserver says so.
+    pub last_seen: Option<Timestamp>,
+    /// Where from.
+    pub last_seen_ip: Option<String>,
+}
+
+/// Why there is no page, one variant per page that there is instead.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PageError {
+    /// No session has this handle or id, or none any more.
+    #[error("there is no such session")]
+    Unknown,
+    /// Its time is over.
+    #[error("the session has expired")]
+    Expired,
+    /// What it asked for was done.
+    #[error("the session is spent")]
+    Spent,
+    /// The person said that it was not theirs.
+    #[error("the session was denied")]
+    Denied,
+    /// It cannot be denied any more.
+    #[error("it is too late to deny the session")]
+    TooLate,
+    /// None of the providers that the person is linked at is configured, or the one asked for is none of them.
+    #[error("there is no provider for this person")]
+    NoProvider,
+    /// The account's homeserver is no longer configured.
+    #[error("the homeserver of {0} is not served")]
+    HomeserverGone(OwnedUserId),
+    /// The form is not the page's.
+    #[error("the form does not carry the page's token")]
+    Csrf,
+    /// The provider could not begin.
+    #[error("the attempt could not begin")]
+    Begin(#[source] BeginError),
+    /// The address comes too often.
+    #[error("the address is limited")]
+    Limited(#[from] Limited),
+    /// The database.
+    #[error("the database did not answer")]
+    Store(#[from] StoreError),
+}
+
+/// How the session of an id stands; `homeserver`: at whose own host that is asked.
+pub(crate) async fn look_by_session(
+    app: &App,
+    homeserver: Option<&ServedHomeserver>,
+    session_id: &str,
+) -> Result<Looked, PageError> {
+    if !is_ours(&app.keyring, session_id) {
+        return Err(PageError::Unknown);
+    }
+    let found = ui_auth_sessions::find(&app.store, &UiAuthSessionHash::of(session_id)).await?;
+    judged(app, homeserver, found, handle_of(session_id))
+}
+
+/// The same by the handle of its page.
+pub(crate) async fn look(
+    app: &App,
+    homeserver: Option<&ServedHomeserver>,
+    handle: Handle,
+) -> Result<Looked, PageError> {
+    let found = ui_auth_sessions::find_by_handle(&app.store, &UiAuthHandleHash::of(&handle)).await?;
+    judged(app, homeserver, found, handle)
+}
+
+fn judged(
+    app: &App,
+    homeserver: Option<&ServedHomeserver>,
+    found: Option<Session>,
+    handle: Handle,
+) -> Result<Looked, PageError> {
+    let is_here = |session: &Session| {
+        homeserver.is_none_or(|homeserver| session.mxid.server_name() == homeserver.config.server_name)
+    };
+    let session = found.filter(is_here).ok_or(PageError::Unknown)?;
+    match session.state {
+        State::Denied => Err(PageError::Denied),
+        // The client has been told, or is about to be: its window can close.
+        State::Spent => Ok(Looked::Complete),
+        State::Pending | State::Confirmed | State::Claimed if session.expires_at <= app.clock.now() => {
+            Err(PageError::Expired)
+        }
+        State::Pending => Ok(Looked::Ask(handle)),
+        State::Confirmed | State::Claimed => Ok(Looked::Complete),
+    }
+}
+
+/// What the portal's page shows.
+#[derive(Debug)]
+pub(crate) enum Shown {
+    /// What is about to happen.
+    Ask(Box<PageView>),
+    /// It is confirmed: on to the homeserver's own host.
+    Complete(String),
+}
+
+/// The page of a handle. `hint`: the provider that the client asks for (MSC4450).
+pub(crate) async fn view(
+    app: &App,
+    handle: &Handle,
+    hint: Option<&str>,
+    client: IpAddr,
+) -> Result<Shown, PageError> {
+    app.limits.redirect(client)?;
+    let (session, homeserver) = match open_session(app, handle).await? {
+        Open::Pending(session, homeserver) => (session, homeserver),
+        Open::Confirmed(location) => return Ok(Shown::Complete(location)),
+    };
+    let providers = offered(app, &session, hint).await?;
+    let ids = devices_of(session.operation, &session.path, &session.body).ok_or(PageError::Unknown)?;
+    let known = known_devices(homeserver, &session).await;
+    let described = |id: &str| {
+        known.iter().find(|device| device.id == id).cloned().unwrap_or_else(|| PageDevice {
+            id: id.to_owned(),
+            name: None,
+            last_seen: None,
+            last_seen_ip: None,
+        })
+    };
+    let devices: Vec<_> = ids.iter().take(MAX_DEVICES).map(|id| described(id.as_str())).collect();
+    let asking = Some(session.device_id.as_str()).filter(|id| !id.is_empty()).map(described);
+    Ok(Shown::Ask(Box::new(PageView {
+        operation: session.operation,
+        more_devices: ids.len() - devices.len(),
+        devices,
+        client: session.client.clone(),
+        user_agent: session.user_agent.clone(),
+        asking,
+        at: session.created_at,
+        providers,
+        user: session.mxid,
+    })))
+}
+
+/// The person wants to sign in for it: an attempt begins.
+pub(crate) async fn click(
+    app: &App,
+    handle: &Handle,
+    provider: &ProviderId,
+    client: IpAddr,
+    jar: &Jar,
+) -> Result<Clicked, PageError> {
+    app.limits.click(client)?;
+    let (session, _) = match open_session(app, handle).await? {
+        Open::Pending(session, homeserver) => (session, homeserver),
+        Open::Confirmed(location) => return Ok(Clicked::Complete(location)),
+    };
+    let linked = links::list_by_last_use(&app.store, &session.mxid, MAX_PROVIDERS).await?;
+    let mut issuers = linked.into_iter().filter(|(id, _)| id == provider).map(|(_, issuer)| issuer);
+    let issuer = issuers.next().ok_or(PageError::NoProvider)?;
+    let begun = attempt::begin_ui_auth(app, provider, handle, &session.mxid, issuer, jar).await;
+    begun.map(Clicked::Begun).map_err(PageError::Begin)
+}
+
+/// Where a click leads.
+#[derive(Debug)]
+pub(crate) enum Clicked {
+    /// To the provider.
+    Begun(Begun),
+    /// It is confirmed already: on to the homeserver's own host.
+    Complete(String),
+}
+
+enum Open<'a> {
+    Pending(Session, &'a ServedHomeserver),
+    Confirmed(String),
+}
+
+async fn open_session<'a>(app: &'a App, handle: &Handle) -> Result<Open<'a>, PageError> {
+    let hash = UiAuthHandleHash::of(handle);
+    let session = ui_auth_sessions::find_by_handle(&app.store, &hash).await?.ok_or(PageError::Unknown)?;
+    let homeserver = app
+        .homeservers
+        .get(session.mxid.server_name())
+        .ok_or_else(|| PageError::HomeserverGone(session.mxid.clone()))?;
+    match session.state {
+        State::Denied => Err(PageError::Denied),
+        State::Spent => Err(PageError::Spent),
+        State::Pending | State::Confirmed | State::Claimed if session.expires_at <= app.clock.now() => {
+            Err(PageError::Expired)
+        }
+        State::Pending => Ok(Open::Pending(session, homeserver)),
+        State::Confirmed | State::Claimed => Ok(Open::Confirmed(completion_url(&homeserver.config, handle))),
+    }
+}
+
+/// Where the session's person can sign in: what they are linked at and the config has.
+async fn offered(
+    app: &App,
+    session: &Session,
+    hint: Option<&str>,
+) -> Result<Vec<(ProviderId, String)>, PageError> {
+    let linked = links::list_by_last_use(&app.store, &session.mxid, MAX_PROVIDERS).await?;
+    let mut providers: Vec<(ProviderId, String)> = Vec::new();
+    for (id, _) in linked {
+        let Some(configured) = app.providers.get(&id) else { continue };
+        let is_hinted = hint.is_none_or(|hint| hint == id.as_str());
+        if is_hinted && providers.iter().all(|(other, _)| *other != id) {
+            providers.push((id, configured.provider.descriptor().name.clone()));
+        }
+    }
+    if providers.is_empty() { Err(PageError::NoProvider) } else { Ok(providers) }
+}
+
+/// What the homeserver knows of the person's devices. If it does not answer, the page names them by their ids.
+async fn known_devices(homeserver: &ServedHomeserver, session: &Session) -> Vec<PageDevice> {
+    match homeserver.client.devices_of(&session.mxid).await {
+        Ok(devices) => devices
+            .into_iter()
+            .map(|device| PageDevice {
+                id: device.device_id.to_string(),
+                name: device.display_name,
+                last_seen: device
+                    .last_seen_ts
+                    .and_then(|millis| i64::try_from(millis).ok())
+                    .map(Timestamp::from_millis),
+                last_seen_ip: device.last_seen_ip,
+            })
+            .collect(),
+        Err(error) => {
+            tracing::warn!(cause = chain(&error), "the homeserver does not say what devices are called");
+            Vec::new()
+        }
+    }
+}
