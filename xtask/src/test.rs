@@ -33,6 +33,7 @@ pub fn run() -> anyhow::Result<ExitCode> {
         Component::Axe,
         Component::FakeTime,
         Component::ContainerLinters,
+        Component::ReverseProxies,
     ];
     let runtime = tokio::runtime::Runtime::new().context("the runtime cannot be started")?;
     runtime.block_on(install::ensure(&components, &Progress::printing()))?;

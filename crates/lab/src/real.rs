@@ -12,12 +12,16 @@ use std::{
 };
 
 pub mod axe;
+pub mod caddy;
 pub mod cas_server;
 pub mod chromium;
+pub mod haproxy;
 pub mod install;
+pub mod nginx;
 pub mod postgres;
 pub mod process;
 mod progress;
+pub mod reverse_proxy;
 pub mod synapse;
 
 pub use progress::Progress;

@@ -43,6 +43,8 @@ pub enum Component {
     ContainerLinters,
     /// A container engine to be started for a proof, and what makes images without a registry, from Debian.
     ContainerEngine,
+    /// nginx, Caddy and HAProxy, and `openssl` for their certificates, from Debian.
+    ReverseProxies,
 }
 
 /// What a component needs.
@@ -92,6 +94,12 @@ const CHROMIUM: [Package; 3] = [
     // Without any font there are no letters; this one is wide, so what fits in it fits in others.
     Package { name: "fonts-dejavu-core", about_seconds: 3 },
 ];
+const REVERSE_PROXIES: [Package; 4] = [
+    Package { name: "nginx", about_seconds: 4 },
+    Package { name: "caddy", about_seconds: 4 },
+    Package { name: "haproxy", about_seconds: 3 },
+    Package { name: "openssl", about_seconds: 2 },
+];
 const FAKE_TIME: Package = Package { name: "libfaketime", about_seconds: 3 };
 const AXE: NodePackage = NodePackage { name: "axe-core", version: "4.14.1", about_seconds: 5 };
 const POSTGRES: Package = Package { name: "postgresql", about_seconds: 30 };
@@ -110,6 +118,7 @@ impl Component {
                 Needs { packages: &COMPOSE, environment: Some(&HADOLINT), ..Needs::NOTHING }
             }
             Self::ContainerEngine => Needs { packages: &ENGINE, ..Needs::NOTHING },
+            Self::ReverseProxies => Needs { packages: &REVERSE_PROXIES, ..Needs::NOTHING },
         }
     }
 
@@ -227,6 +236,7 @@ mod tests {
             Component::FakeTime,
             Component::ContainerLinters,
             Component::ContainerEngine,
+            Component::ReverseProxies,
         ] {
             let needs = component.needs();
             let is_something =

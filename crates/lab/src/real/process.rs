@@ -4,6 +4,7 @@ use std::{
     ffi::OsStr,
     fs::{self, File, OpenOptions},
     io,
+    net::SocketAddr,
     os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
@@ -13,6 +14,7 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::net::TcpStream;
 use url::Url;
 
 use crate::browser::loopback_client;
@@ -92,6 +94,27 @@ impl Process {
                     "{} was not up after {} s: {url} said: {seen}. {}",
                     self.name,
                     deadline.as_secs(),
+                    self.last_words()
+                );
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    /// Waits until somebody accepts a connection at `address`. Fails like [`Process::ready`].
+    pub async fn listening(&mut self, address: SocketAddr, deadline: Duration) -> anyhow::Result<()> {
+        let began = Instant::now();
+        loop {
+            let connected = TcpStream::connect(address).await;
+            if let Some(status) = self.ended()? {
+                bail!("{} ended ({status}) before it was up. {}", self.name, self.last_words());
+            }
+            let Err(error) = connected else { return Ok(()) };
+            if began.elapsed() > deadline {
+                let seconds = deadline.as_secs();
+                bail!(
+                    "{} was not up after {seconds} s: {address}: {error}. {}",
+                    self.name,
                     self.last_words()
                 );
             }
