@@ -4,6 +4,7 @@ mod config;
 mod health;
 mod link;
 mod migrate;
+mod proxy_config;
 mod registration;
 mod secret;
 mod serve;
@@ -53,6 +54,8 @@ enum Command {
         #[arg(long, short)]
         output: Option<PathBuf>,
     },
+    /// Print what a reverse proxy needs to hand Usher what is Usher's, at the homeservers' hosts and the portal's.
+    ProxyConfig(proxy_config::Arguments),
     /// Look at who has which account, and change it.
     #[command(subcommand)]
     Link(link::LinkCommand),
@@ -108,6 +111,7 @@ pub async fn run(
         Command::Registration { server_name, output } => {
             registration::run(&file, &server_name, output.as_deref()).await
         }
+        Command::ProxyConfig(arguments) => proxy_config::run(&file, arguments).await,
         Command::Link(command) => link::run(&file, command).await,
         Command::Migrate => migrate::run(&file).await,
         Command::Health { url } => health::run(&file, url).await,

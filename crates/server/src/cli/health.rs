@@ -51,7 +51,7 @@ fn at(mut base: Url) -> anyhow::Result<Url> {
 }
 
 /// Who listens everywhere is asked at home.
-fn reachable(mut listen: SocketAddr) -> SocketAddr {
+pub(super) fn reachable(mut listen: SocketAddr) -> SocketAddr {
     if listen.ip().is_unspecified() {
         listen.set_ip(match listen.ip() {
             IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),

@@ -39,6 +39,7 @@ mod newcomers;
 mod operations;
 mod outages;
 mod person;
+mod proxies;
 mod redeeming;
 mod refusals;
 mod relay;

@@ -1,0 +1,270 @@
+//! What a proxy's configuration is made of, taken from the config: hosts, and where what arrives there goes.
+//!
+//! The config has validated every value, but for its own ends: a host name may contain `{` or `;` by the URL standard. Here
+//! nothing gets in but letters that mean nothing to any proxy, so nothing can end a string or begin a directive.
+
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+    str::FromStr,
+};
+
+use serde::{Serialize, Serializer};
+use url::{Host, Url};
+
+use super::paths::{OURS, PLAIN};
+use crate::{
+    cli::health::reachable,
+    config::{Config, HomeserverConfig, Problems},
+};
+
+/// Everything a template is given.
+#[derive(Debug, Serialize)]
+pub(super) struct Site {
+    usher: Backend,
+    places: Vec<Place>,
+    listeners: Vec<Listener>,
+    /// Where to listen without certificates, if that is wanted.
+    plain: Option<Plain>,
+    ours: &'static str,
+    plainly_spelled: &'static str,
+}
+
+/// An address without certificates, in three pieces as the four need them.
+#[derive(Debug, Serialize)]
+struct Plain {
+    address: SocketAddr,
+    ip: IpAddr,
+    port: u16,
+}
+
+/// Some hosts at one port that are treated alike: the portal's, or those of one homeserver.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Place {
+    /// What it is called among the proxy's sections.
+    id: String,
+    /// For people to read.
+    title: String,
+    hosts: Vec<Name>,
+    /// What clients speak.
+    scheme: &'static str,
+    /// Where clients find it.
+    port: u16,
+    /// Whether that is the scheme's own.
+    is_usual_port: bool,
+    /// Whether the proxy needs a certificate for it.
+    is_tls: bool,
+    /// What its port is called.
+    listener: String,
+    /// The homeserver's own address; the portal is Usher's alone.
+    homeserver: Option<Backend>,
+}
+
+/// A port, and who is there.
+#[derive(Debug, Serialize)]
+struct Listener {
+    id: String,
+    port: u16,
+    is_tls: bool,
+    places: Vec<Place>,
+}
+
+/// Where a proxy sends requests.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Backend {
+    scheme: &'static str,
+    /// Without the brackets of an IPv6 address.
+    name: String,
+    /// `host:port`
+    address: String,
+    /// What is said in `Host`: the port only if it is not the scheme's own.
+    authority: String,
+    is_tls: bool,
+    /// Whether it can be named in a TLS handshake (RFC 6066 section 3).
+    is_named: bool,
+}
+
+/// A host name or an IPv4 address of letters, digits, `.`, `-` and `_`, that begins with none of the last three.
+#[derive(Clone, Debug)]
+struct Name(String);
+
+/// Why a host cannot be written into a configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum BadHost {
+    /// It has other letters than names in the DNS have.
+    #[error("is not a name that a proxy's configuration can hold: use letters, digits, `.`, `-` and `_`")]
+    Letters,
+    /// There is none, or it has no port.
+    #[error("is not a host and a port, such as 127.0.0.1:8080")]
+    NoPort,
+}
+
+impl Name {
+    fn parse(text: &str) -> Result<Self, BadHost> {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
+        let is_good =
+            text.bytes().all(is_plain) && text.starts_with(|first: char| first.is_ascii_alphanumeric());
+        is_good.then(|| Self(text.to_owned())).ok_or(BadHost::Letters)
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Serialize for Name {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl Backend {
+    fn new(scheme: &'static str, host: &Host<&str>, port: u16) -> Result<Self, BadHost> {
+        let (name, written) = match host {
+            Host::Domain(name) => (Name::parse(name)?.to_string(), (*name).to_owned()),
+            Host::Ipv4(address) => (address.to_string(), address.to_string()),
+            Host::Ipv6(address) => (address.to_string(), format!("[{address}]")),
+        };
+        let is_tls = scheme == "https";
+        let address = format!("{written}:{port}");
+        let authority = if port == if is_tls { 443 } else { 80 } { written } else { address.clone() };
+        Ok(Self { scheme, name, address, authority, is_tls, is_named: matches!(host, Host::Domain(_)) })
+    }
+
+    /// The homeserver itself.
+    fn of(url: &Url) -> Result<Self, BadHost> {
+        let scheme = if url.scheme() == "https" { "https" } else { "http" };
+        let host = url.host().ok_or(BadHost::NoPort)?;
+        Self::new(scheme, &host, url.port_or_known_default().ok_or(BadHost::NoPort)?)
+    }
+}
+
+/// Who listens everywhere is found at home.
+impl From<SocketAddr> for Backend {
+    fn from(listen: SocketAddr) -> Self {
+        let listen = reachable(listen);
+        let host = match listen.ip() {
+            IpAddr::V4(address) => Host::Ipv4(address),
+            IpAddr::V6(address) => Host::Ipv6(address),
+        };
+        Self::new("http", &host, listen.port()).expect("an address has no letters")
+    }
+}
+
+/// `usher:8080`, `[::1]:8080`: always with a port, since Usher is seldom at 80.
+impl FromStr for Backend {
+    type Err = BadHost;
+
+    fn from_str(text: &str) -> Result<Self, BadHost> {
+        let (host, port) = text.rsplit_once(':').ok_or(BadHost::NoPort)?;
+        let is_port = port.bytes().all(|byte| byte.is_ascii_digit());
+        let port = port.parse().ok().filter(|port| is_port && *port > 0).ok_or(BadHost::NoPort)?;
+        let host = Host::parse(host).map_err(|_| BadHost::NoPort)?;
+        let host = match &host {
+            Host::Domain(name) => Host::Domain(name.as_str()),
+            Host::Ipv4(address) => Host::Ipv4(*address),
+            Host::Ipv6(address) => Host::Ipv6(*address),
+        };
+        Self::new("http", &host, port)
+    }
+}
+
+impl Site {
+    /// The portal and `homeservers`, or these alone; all that cannot be written is noted in `problems`.
+    pub(super) fn new(
+        config: &Config,
+        homeservers: &[&HomeserverConfig],
+        has_portal: bool,
+        usher: Backend,
+        plain: Option<SocketAddr>,
+        problems: &mut Problems,
+    ) -> Self {
+        let portal = has_portal.then(|| portal(&config.public_base_url, plain, problems));
+        let others = homeservers.iter().map(|homeserver| place(homeserver, plain, problems));
+        let places: Vec<_> = portal.into_iter().chain(others).flatten().collect();
+        let listeners = listeners(&places);
+        let plain = plain.map(|address| Plain { address, ip: address.ip(), port: address.port() });
+        Self { usher, places, listeners, plain, ours: OURS, plainly_spelled: &PLAIN }
+    }
+}
+
+fn portal(base: &Url, plain: Option<SocketAddr>, problems: &mut Problems) -> Option<Place> {
+    let host = base.host_str().unwrap_or_default().to_owned();
+    let host = name(&host, "public_base_url", problems)?;
+    Some(Place::new("portal".to_owned(), "The portal".to_owned(), vec![host], base, plain, None))
+}
+
+fn place(homeserver: &HomeserverConfig, plain: Option<SocketAddr>, problems: &mut Problems) -> Option<Place> {
+    let HomeserverConfig { path, server_name, upstream_url, .. } = homeserver;
+    let hosts: Vec<_> = (homeserver.hosts.iter().enumerate())
+        .filter_map(|(index, host)| name(host, &format!("{path}.hosts[{index}]"), problems))
+        .collect();
+    if upstream_url.path() != "/" {
+        let message =
+            "has a path, for which a proxy would have to change every request; give the homeserver's root";
+        problems.error(format!("{path}.upstream_url"), message);
+    }
+    let backend = Backend::of(upstream_url);
+    let backend =
+        backend.map_err(|why| problems.error(format!("{path}.upstream_url"), why.to_string())).ok()?;
+    let base = Url::parse(&homeserver.base_url);
+    let base = base.map_err(|why| problems.error(format!("{path}.base_url"), why.to_string())).ok()?;
+    // A server name has nothing in it but letters, digits, `.` and `-`, and what tells ports and IPv6 addresses apart.
+    let id = format!("homeserver-{}", server_name.as_str().replace(['[', ']', ':'], "_"));
+    let title = format!("The homeserver {server_name}");
+    Some(Place::new(id, title, hosts, &base, plain, Some(backend)))
+}
+
+fn name(host: &str, path: &str, problems: &mut Problems) -> Option<Name> {
+    Name::parse(host).map_err(|why| problems.error(path, why.to_string())).ok()
+}
+
+impl Place {
+    fn new(
+        id: String,
+        title: String,
+        hosts: Vec<Name>,
+        base: &Url,
+        plain: Option<SocketAddr>,
+        homeserver: Option<Backend>,
+    ) -> Self {
+        let scheme = if base.scheme() == "https" { "https" } else { "http" };
+        let usual = if scheme == "https" { 443 } else { 80 };
+        let port = base.port().unwrap_or(usual);
+        let listener = match (plain, port == usual) {
+            (Some(_), _) => "plain".to_owned(),
+            (None, true) => scheme.to_owned(),
+            (None, false) => format!("{scheme}-{port}"),
+        };
+        Self {
+            id,
+            title,
+            hosts,
+            scheme,
+            port,
+            is_usual_port: port == usual,
+            is_tls: scheme == "https" && plain.is_none(),
+            listener,
+            homeserver,
+        }
+    }
+}
+
+/// Everybody at one port has to be in one section, for proxies that listen once.
+fn listeners(places: &[Place]) -> Vec<Listener> {
+    let mut listeners: Vec<Listener> = Vec::new();
+    for place in places {
+        match listeners.iter_mut().find(|listener| listener.id == place.listener) {
+            Some(listener) => listener.places.push(place.clone()),
+            None => listeners.push(Listener {
+                id: place.listener.clone(),
+                port: place.port,
+                is_tls: place.is_tls,
+                places: vec![place.clone()],
+            }),
+        }
+    }
+    listeners
+}
