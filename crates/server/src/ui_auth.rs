@@ -26,8 +26,8 @@ pub(crate) use endpoint::{Endpoint, ShapeError};
 pub(crate) use error::UiAuthError;
 pub(crate) use identify::{Identified, identify};
 pub(crate) use page::{
-    Clicked, HANDLE_PARAMETER, Looked, PageDevice, PageError, PageView, Shown, click, look, look_by_session,
-    view,
+    Clicked, HANDLE_PARAMETER, Looked, PageError, Shown, click, look, look_by_session, view,
 };
+pub use page::{PageDevice, PageView};
 pub(crate) use resume::resume;
 pub(crate) use session_id::{claims_to_be_ours, completion_url, page_path};

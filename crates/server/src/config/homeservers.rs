@@ -240,6 +240,17 @@ impl RawHomeserver {
             problems.error(at("upstream_url"), message);
         }
         let hosts = hosts(self.hosts, &at("hosts"), portal, problems);
+        if let Some(host) = base_url.as_ref().and_then(Url::host_str)
+            && !hosts.is_empty()
+            && !hosts.iter().any(|own| own == host)
+        {
+            problems.warn(
+                at("hosts"),
+                format!(
+                    "does not have {host}, where `base_url` sends clients: UI auth ends with a page there"
+                ),
+            );
+        }
         let listener = self.listener.as_deref().and_then(|raw| {
             problems.parsed(&at("listener"), raw, "an address and a port, such as 127.0.0.1:8081")
         });

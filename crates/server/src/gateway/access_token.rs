@@ -39,9 +39,8 @@ pub(super) fn access_token(request: &HttpRequest) -> AccessToken {
     found.extend(query.filter(|(name, _)| name == "access_token").map(|(_, value)| value.into_owned()));
     match <[String; 1]>::try_from(found) {
         Ok([token]) if is_token(&token) => AccessToken::One(SecretString::from(token)),
-        Ok(_) => AccessToken::Unreadable,
         Err(found) if found.is_empty() => AccessToken::None,
-        Err(_) => AccessToken::Unreadable,
+        Ok(_) | Err(_) => AccessToken::Unreadable,
     }
 }
 

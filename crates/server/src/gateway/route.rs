@@ -39,8 +39,11 @@ impl Route {
         let decoded: Vec<_> =
             raw.iter().map(|segment| percent_decode_str(segment).decode_utf8_lossy()).collect();
         let segments: Vec<&str> = decoded.iter().map(AsRef::as_ref).collect();
-        let route = Self::read(method, &segments, &raw);
+        // Methods have a case (RFC 9110 section 9.1), which some servers and proxies forget.
+        let upper = method.to_ascii_uppercase();
+        let route = Self::read(&upper, &segments, &raw);
         match route {
+            Some(Self::UiAuth(_)) if upper != method => Some(Self::Ambiguous),
             // A parameter that would lead elsewhere if it were a path of its own.
             Some(Self::UiAuth(Endpoint::DeleteDevice { ref device_id }))
                 if [".", ".."].contains(&device_id.as_str()) =>
@@ -48,7 +51,7 @@ impl Route {
                 Some(Self::Ambiguous)
             }
             Some(Self::UiAuth(_)) => route,
-            None | Some(_) if is_dangerous_decoded_first(method, path) => Some(Self::Ambiguous),
+            None | Some(_) if is_dangerous_decoded_first(&upper, path) => Some(Self::Ambiguous),
             None | Some(_) => route,
         }
     }

@@ -21,8 +21,9 @@ pub(super) fn render(
     finished: Result<Finished, Failed>,
 ) -> HttpResponse {
     match finished {
-        Ok(Finished::ToClient { location, cookies }) => redirect(status, &location, &cookies),
-        Ok(Finished::Confirmed { location, cookies }) => redirect(status, &location, &cookies),
+        Ok(Finished::ToClient { location, cookies } | Finished::Confirmed { location, cookies }) => {
+            redirect(status, &location, &cookies)
+        }
         Ok(Finished::Continue { step, cookies }) => http::step(app, request, &step, &cookies),
         Ok(Finished::Choose { attempt, csrf, client, candidates, cookies }) => {
             let homeservers: Vec<_> = candidates.iter().map(entry).collect();

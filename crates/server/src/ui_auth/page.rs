@@ -38,7 +38,7 @@ pub(crate) enum Looked {
 
 /// What a person is to confirm.
 #[derive(Debug)]
-pub(crate) struct PageView {
+pub struct PageView {
     /// What was asked for.
     pub operation: Operation,
     /// Whose account it is about.
@@ -61,7 +61,7 @@ pub(crate) struct PageView {
 
 /// A device, as its person would know it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct PageDevice {
+pub struct PageDevice {
     /// Its id.
     pub id: String,
     /// What they called it.
@@ -145,13 +145,12 @@ fn judged(
     let session = found.filter(is_here).ok_or(PageError::Unknown)?;
     match session.state {
         State::Denied => Err(PageError::Denied),
-        // The client has been told, or is about to be: its window can close.
-        State::Spent => Ok(Looked::Complete),
         State::Pending | State::Confirmed | State::Claimed if session.expires_at <= app.clock.now() => {
             Err(PageError::Expired)
         }
         State::Pending => Ok(Looked::Ask(handle)),
-        State::Confirmed | State::Claimed => Ok(Looked::Complete),
+        // Spent: the client has been told, or is about to be, and its window can close.
+        State::Spent | State::Confirmed | State::Claimed => Ok(Looked::Complete),
     }
 }
 

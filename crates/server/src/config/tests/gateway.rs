@@ -16,6 +16,12 @@ fn a_homeserver_is_not_where_usher_answers_for_it() {
     for (name, upstream_url, hosts, expected) in [
         ("an address of its own", "http://127.0.0.1:8008", &own, None),
         ("a name of its own", "https://synapse.eng.ac.cdl", &own, None),
+        (
+            "a host where no client goes",
+            "http://127.0.0.1:8008",
+            &json!(["other.eng.ac.cdl"]),
+            Some("homeservers[0].hosts: does not have matrix.eng.ac.cdl"),
+        ),
         ("another port of the same host", "https://matrix.eng.ac.cdl:8448", &own, None),
         ("the same place, without hosts", "https://matrix.eng.ac.cdl", &json!([]), None),
         ("the same place", "https://matrix.eng.ac.cdl", &own, returns),

@@ -63,7 +63,7 @@ fn what_is_wrong_or_doubtful_about_ui_auth_is_said_at_its_key() {
             shown.iter().map(|problem| format!("{}: {}", problem.path, problem.message)).collect();
         match expected {
             Some(expected) => {
-                assert!(found.len() == 1 && found[0].starts_with(expected), "{name}: {found:?}")
+                assert!(found.len() == 1 && found[0].starts_with(expected), "{name}: {found:?}");
             }
             None => assert_eq!(found, Vec::<String>::new(), "{name}"),
         }

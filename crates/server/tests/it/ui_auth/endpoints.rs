@@ -63,14 +63,14 @@ async fn an_account_is_deactivated_once_its_person_says_so() {
 async fn an_address_is_added_once_its_person_says_so() {
     let app = start().await;
     let phone = client(&app, "alice", "PHONE").await;
-    for (path, body, email) in [
-        ("/account/3pid/add", json!({ "client_secret": "c1", "sid": "1" }), "one@ac.cdl"),
-        ("/account/3pid", json!({ "three_pid_creds": { "client_secret": "c2", "sid": "2" } }), "two@ac.cdl"),
+    for (path, body, (secret, sid, email)) in [
+        ("/account/3pid/add", json!({ "client_secret": "c1", "sid": "1" }), ("c1", "1", "one@ac.cdl")),
+        (
+            "/account/3pid",
+            json!({ "three_pid_creds": { "client_secret": "c2", "sid": "2" } }),
+            ("c2", "2", "two@ac.cdl"),
+        ),
     ] {
-        let (secret, sid) = (
-            email.starts_with("one").then_some("c1").unwrap_or("c2"),
-            if email.starts_with("one") { "1" } else { "2" },
-        );
         let session = session_of(&phone.post(path, &body).await);
         phone.browser(&session).confirmed_by("alice").await;
         let early = phone.post(path, &auth(&session)).await;

@@ -10,7 +10,7 @@ use super::{ENG, auth, client, session_of, start, start_with};
 use crate::app::{Answer, TestApp};
 
 /// A session of alice's that is confirmed.
-async fn confirmed<'a>(app: &'a TestApp) -> (super::Client<'a>, String) {
+async fn confirmed(app: &TestApp) -> (super::Client<'_>, String) {
     let phone = client(app, "alice", "PHONE").await;
     client(app, "alice", "LAPTOP").await;
     let session = phone.session_to_delete("LAPTOP").await;
