@@ -40,6 +40,12 @@ use crate::{
     serve::Listener,
 };
 
+/// Whether there is something of ours, for who looks from outside: a reverse proxy has to hand it over.
+#[cfg(test)]
+pub(crate) fn is_ours(method: &str, path: &str) -> bool {
+    Route::of(method, path).is_some()
+}
+
 /// Between the outer layer and the portal's routes: a request that is for a homeserver goes no further.
 pub(crate) async fn gate<B: MessageBody + 'static>(
     request: ServiceRequest,

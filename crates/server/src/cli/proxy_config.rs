@@ -14,7 +14,7 @@ use clap::{Args, ValueEnum};
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, context, syntax::SyntaxConfig, value::Serde};
 use ruma_common::OwnedServerName;
 
-use self::site::{Backend, Site};
+use self::site::{Backend, Options, Site};
 use super::{print, start::ConfigFile};
 use crate::config::{Config, HomeserverConfig, Problems};
 
@@ -23,9 +23,10 @@ pub(super) struct Arguments {
     /// The proxy.
     kind: Kind,
     /// A homeserver's name, as in `homeservers[].server_name`: for a proxy that serves its hosts alone. Without it: the
-    /// portal, and every homeserver that has `hosts`.
+    /// portal, and every homeserver that has `hosts` or a `listener`.
     server_name: Option<OwnedServerName>,
-    /// Where the proxy finds Usher, such as `10.1.2.3:8080`. Without it: the first address in `listen`.
+    /// Where the proxy finds Usher, such as `10.1.2.3:8080`. Without it: a homeserver's own `listener`, or the first
+    /// address in `listen`.
     #[arg(long, value_name = "HOST:PORT")]
     usher: Option<Backend>,
     /// Listen at this address and speak plain HTTP, such as `127.0.0.1:8000`: to try it without certificates.
@@ -66,14 +67,12 @@ fn written(config: &Config, arguments: Arguments) -> anyhow::Result<String> {
     let Arguments { kind, server_name, usher, plain } = arguments;
     let homeservers = match &server_name {
         Some(server_name) => vec![named(config, server_name)?],
-        None => with_hosts(config)?,
+        None => with_gateway(config)?,
     };
-    let usher = match usher {
-        Some(usher) => usher,
-        None => (*config.listen.first().context("listen: names no address")?).into(),
-    };
+    let listen = *config.listen.first().context("listen: names no address")?;
+    let options = Options { usher, listen, plain };
     let mut problems = Problems::default();
-    let site = Site::new(config, &homeservers, server_name.is_none(), usher, plain, &mut problems);
+    let site = Site::new(config, &homeservers, server_name.is_none(), &options, &mut problems);
     ensure!(!problems.has_errors(), "no configuration of a proxy can be made of this:\n{problems}");
     render(kind, &site)
 }
@@ -85,16 +84,16 @@ fn named<'a>(config: &'a Config, server_name: &OwnedServerName) -> anyhow::Resul
         bail!("{server_name} is not one of `homeservers`; there are: {}", known.join(", "));
     };
     ensure!(
-        !homeserver.hosts.is_empty(),
+        homeserver.has_gateway(),
         "{}.hosts: {server_name} has none; give the names at which Usher is to answer for it, such as matrix.eng.ac.cdl",
         homeserver.path,
     );
     Ok(homeserver)
 }
 
-fn with_hosts(config: &Config) -> anyhow::Result<Vec<&HomeserverConfig>> {
+fn with_gateway(config: &Config) -> anyhow::Result<Vec<&HomeserverConfig>> {
     let homeservers: Vec<_> =
-        config.homeservers.iter().filter(|homeserver| !homeserver.hosts.is_empty()).collect();
+        config.homeservers.iter().filter(|homeserver| homeserver.has_gateway()).collect();
     ensure!(
         !homeservers.is_empty(),
         "homeservers[].hosts: no homeserver has any, so Usher answers at none of their hosts; give the names at which it is \

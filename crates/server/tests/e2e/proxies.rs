@@ -116,9 +116,16 @@ fn config(usher: SocketAddr, homeserver: SocketAddr) -> anyhow::Result<Portal> {
 
 impl Front {
     async fn start(kind: Kind) -> anyhow::Result<Self> {
+        Self::start_with(kind, str::to_owned).await
+    }
+
+    /// With what is printed after `edit` has changed it.
+    async fn start_with(kind: Kind, edit: impl FnOnce(&str) -> String) -> anyhow::Result<Self> {
         let (usher, homeserver) = (Echo::start("usher").await?, Echo::start("homeserver").await?);
         let address = SocketAddr::from(([127, 0, 0, 1], free_port()?));
-        let proxy = kind.start(&config(usher.address(), homeserver.address())?, address).await?;
+        let config = config(usher.address(), homeserver.address())?;
+        let printed = printed(kind.name(), &config, &["--plain", &address.to_string()])?;
+        let proxy = kind.start_with(&edit(&printed), address).await?;
         Ok(Self { proxy, address, usher, homeserver })
     }
 
@@ -274,6 +281,40 @@ async fn bodies_and_answers_go_on_a_part_at_a_time(kind: Kind) -> anyhow::Result
     Ok(())
 }
 
+/// Where `docs/gateway.md` tells operators to put rules of their own: here they take everything below `/_matrix`, and
+/// answer it with 404.
+fn with_rules_of_an_operators_own(kind: Kind, printed: &str) -> String {
+    match kind {
+        Kind::Nginx => {
+            let own = "location ^~ /_matrix {\n        return 404;\n    }\n    ";
+            printed.replacen("location @usher {", &format!("{own}location @usher {{"), 1)
+        }
+        Kind::Caddy => {
+            let own = "\n\t\thandle /_matrix/* {\n\t\t\trespond 404\n\t\t}";
+            printed.replacen("handle @homeserver {", &format!("handle @homeserver {{{own}"), 1)
+        }
+        Kind::Haproxy => {
+            let own = "use_backend workers if { path_beg /_matrix }\n    ";
+            let with_own =
+                printed.replacen("use_backend homeserver-", &format!("{own}use_backend homeserver-"), 1);
+            with_own + "backend workers\n    mode http\n    http-request deny deny_status 404\n"
+        }
+    }
+}
+
+async fn rules_of_an_operators_own_take_nothing_from_usher(kind: Kind) -> anyhow::Result<()> {
+    let front = Front::start_with(kind, |printed| with_rules_of_an_operators_own(kind, printed)).await?;
+    for target in OURS.iter().flat_map(|target| respelled(target)).step_by(7).chain(OURS.map(str::to_owned)) {
+        let heard = front.arrives(HOST, "POST", &target, "Content-Length: 0\r\n").await?;
+        assert_eq!((heard.by.as_str(), heard.target.as_str()), ("usher", target.as_str()));
+    }
+    for target in THEIRS {
+        let heard = front.ask(HOST, "POST", target, "Content-Length: 0\r\n").await?;
+        assert_eq!(heard.is_none(), target.starts_with("/_matrix"), "{target}");
+    }
+    Ok(())
+}
+
 /// Reads until what came ends with `end`.
 async fn read_until(stream: &mut TcpStream, end: &str) -> anyhow::Result<()> {
     let mut read = Vec::new();
@@ -311,6 +352,11 @@ macro_rules! conformance {
             #[test]
             fn bodies_and_answers_go_on_a_part_at_a_time() -> anyhow::Result<()> {
                 run(super::bodies_and_answers_go_on_a_part_at_a_time($kind))
+            }
+
+            #[test]
+            fn rules_of_an_operators_own_take_nothing_from_usher() -> anyhow::Result<()> {
+                run(super::rules_of_an_operators_own_take_nothing_from_usher($kind))
             }
 
             #[test]

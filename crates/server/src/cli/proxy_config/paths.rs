@@ -41,11 +41,14 @@ mod tests {
     use regex::Regex;
 
     use super::*;
+    use crate::gateway;
 
     /// As a proxy decides, from the path and query that it sees.
     fn is_handed_over(target: &str) -> bool {
-        let ours = Regex::new(&format!("(?i){OURS}")).expect("a pattern");
-        let plain = Regex::new(&PLAIN).expect("a pattern");
+        static PATTERNS: LazyLock<[Regex; 2]> = LazyLock::new(|| {
+            [format!("(?i){OURS}"), PLAIN.clone()].map(|pattern| Regex::new(&pattern).expect("a pattern"))
+        });
+        let [ours, plain] = &*PATTERNS;
         ours.is_match(target) || !plain.is_match(target)
     }
 
@@ -163,6 +166,55 @@ mod tests {
         ] {
             assert!(is_handed_over(target), "{target}");
         }
+    }
+
+    /// The gateway reads paths in its own way; whatever it takes for its own, in any spelling, has to get to it.
+    #[test]
+    fn whatever_the_gateway_takes_for_its_own_is_handed_over() {
+        const PIECES: [&str; 20] = [
+            "/", "//", "/./", "/../", "/x/../", "/api/", "/%2e%2e/", "%2F", "%2f..%2f", "%5C", ";a", "%3b",
+            "%25", ".", "%2E", "%64", "%6c", "%5f", "?", "#",
+        ];
+        let mut state = 1_u64;
+        let mut random = |below: usize| {
+            // Knuth's MMIX: the same paths in every run.
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            usize::try_from(state >> 33).expect("31 bits") % below
+        };
+        let mut taken = 0;
+        for _ in 0..20_000 {
+            let (method, tail) = [
+                ("GET", "login"),
+                ("GET", "login/sso/redirect/corp"),
+                ("POST", "login/get_token"),
+                ("DELETE", "devices/ABC"),
+                ("POST", "delete_devices"),
+                ("POST", "keys/device_signing/upload"),
+                ("POST", "account/3pid/add"),
+                ("POST", "account/3pid"),
+                ("POST", "account/deactivate"),
+                ("POST", "account/password"),
+                ("GET", "auth/m.login.sso/fallback/web"),
+                ("GET", "capabilities"),
+            ][random(12)];
+            let version = ["v3", "r0", "v1", "unstable", "api/v1", "unstable/org.matrix.msc3882"][random(6)];
+            let mut path = format!("/_matrix/client/{version}/{tail}");
+            for _ in 0..random(4) {
+                let at = random(path.len() + 1);
+                // Everything is ASCII.
+                if random(3) == 0 && at < path.len() {
+                    path.replace_range(at..=at, &format!("%{:02x}", path.as_bytes()[at]));
+                } else {
+                    path.insert_str(at, PIECES[random(PIECES.len())]);
+                }
+            }
+            let path = path.split(['?', '#']).next().unwrap_or_default();
+            if gateway::is_ours(method, path) {
+                taken += 1;
+                assert!(is_handed_over(path), "{method} {path}");
+            }
+        }
+        assert!(taken > 5_000, "{taken}");
     }
 
     #[test]

@@ -18,11 +18,23 @@ use crate::{
     config::{Config, HomeserverConfig, Problems},
 };
 
+/// What the command was told, and what counts where it was not.
+#[derive(Debug)]
+pub(super) struct Options {
+    /// Where the proxy finds Usher, whatever the config says.
+    pub(super) usher: Option<Backend>,
+    /// The first address that Usher listens at.
+    pub(super) listen: SocketAddr,
+    /// Where to listen without certificates.
+    pub(super) plain: Option<SocketAddr>,
+}
+
 /// Everything a template is given.
 #[derive(Debug, Serialize)]
 pub(super) struct Site {
-    usher: Backend,
     places: Vec<Place>,
+    /// Where Usher is found, each address once.
+    ushers: Vec<Usher>,
     listeners: Vec<Listener>,
     /// Where to listen without certificates, if that is wanted.
     plain: Option<Plain>,
@@ -56,8 +68,18 @@ pub(super) struct Place {
     is_tls: bool,
     /// What its port is called.
     listener: String,
+    /// Where Usher is found.
+    usher: Usher,
     /// The homeserver's own address; the portal is Usher's alone.
     homeserver: Option<Backend>,
+}
+
+/// One of Usher's own addresses.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Usher {
+    /// What it is called among the proxy's sections.
+    id: String,
+    address: String,
 }
 
 /// A port, and who is there.
@@ -177,30 +199,35 @@ impl Site {
         config: &Config,
         homeservers: &[&HomeserverConfig],
         has_portal: bool,
-        usher: Backend,
-        plain: Option<SocketAddr>,
+        options: &Options,
         problems: &mut Problems,
     ) -> Self {
-        let portal = has_portal.then(|| portal(&config.public_base_url, plain, problems));
-        let others = homeservers.iter().map(|homeserver| place(homeserver, plain, problems));
+        let portal = has_portal.then(|| portal(&config.public_base_url, options, problems));
+        let others = homeservers.iter().map(|homeserver| place(homeserver, options, problems));
         let places: Vec<_> = portal.into_iter().chain(others).flatten().collect();
-        let listeners = listeners(&places);
-        let plain = plain.map(|address| Plain { address, ip: address.ip(), port: address.port() });
-        Self { usher, places, listeners, plain, ours: OURS, plainly_spelled: &PLAIN }
+        let plain = options.plain.map(|address| Plain { address, ip: address.ip(), port: address.port() });
+        let (ushers, listeners) = (ushers(&places), listeners(&places));
+        Self { places, ushers, listeners, plain, ours: OURS, plainly_spelled: &PLAIN }
     }
 }
 
-fn portal(base: &Url, plain: Option<SocketAddr>, problems: &mut Problems) -> Option<Place> {
+fn portal(base: &Url, options: &Options, problems: &mut Problems) -> Option<Place> {
     let host = base.host_str().unwrap_or_default().to_owned();
     let host = name(&host, "public_base_url", problems)?;
-    Some(Place::new("portal".to_owned(), "The portal".to_owned(), vec![host], base, plain, None))
+    Some(Place::new("portal".to_owned(), "The portal".to_owned(), vec![host], base, options))
 }
 
-fn place(homeserver: &HomeserverConfig, plain: Option<SocketAddr>, problems: &mut Problems) -> Option<Place> {
+fn place(homeserver: &HomeserverConfig, options: &Options, problems: &mut Problems) -> Option<Place> {
     let HomeserverConfig { path, server_name, upstream_url, .. } = homeserver;
-    let hosts: Vec<_> = (homeserver.hosts.iter().enumerate())
+    let base = Url::parse(&homeserver.base_url);
+    let base = base.map_err(|why| problems.error(format!("{path}.base_url"), why.to_string())).ok()?;
+    let mut hosts: Vec<_> = (homeserver.hosts.iter().enumerate())
         .filter_map(|(index, host)| name(host, &format!("{path}.hosts[{index}]"), problems))
         .collect();
+    // Who has a listener of its own need not say again where clients come.
+    if homeserver.hosts.is_empty() {
+        hosts.push(name(base.host_str().unwrap_or_default(), &format!("{path}.base_url"), problems)?);
+    }
     if upstream_url.path() != "/" {
         let message =
             "has a path, for which a proxy would have to change every request; give the homeserver's root";
@@ -209,12 +236,14 @@ fn place(homeserver: &HomeserverConfig, plain: Option<SocketAddr>, problems: &mu
     let backend = Backend::of(upstream_url);
     let backend =
         backend.map_err(|why| problems.error(format!("{path}.upstream_url"), why.to_string())).ok()?;
-    let base = Url::parse(&homeserver.base_url);
-    let base = base.map_err(|why| problems.error(format!("{path}.base_url"), why.to_string())).ok()?;
     // A server name has nothing in it but letters, digits, `.` and `-`, and what tells ports and IPv6 addresses apart.
     let id = format!("homeserver-{}", server_name.as_str().replace(['[', ']', ':'], "_"));
-    let title = format!("The homeserver {server_name}");
-    Some(Place::new(id, title, hosts, &base, plain, Some(backend)))
+    let mut place = Place::new(id, format!("The homeserver {server_name}"), hosts, &base, options);
+    if let (Some(listener), None) = (homeserver.listener, &options.usher) {
+        place.usher = Usher { id: format!("usher-{}", place.id), address: Backend::from(listener).address };
+    }
+    place.homeserver = Some(backend);
+    Some(place)
 }
 
 fn name(host: &str, path: &str, problems: &mut Problems) -> Option<Name> {
@@ -222,22 +251,16 @@ fn name(host: &str, path: &str, problems: &mut Problems) -> Option<Name> {
 }
 
 impl Place {
-    fn new(
-        id: String,
-        title: String,
-        hosts: Vec<Name>,
-        base: &Url,
-        plain: Option<SocketAddr>,
-        homeserver: Option<Backend>,
-    ) -> Self {
+    fn new(id: String, title: String, hosts: Vec<Name>, base: &Url, options: &Options) -> Self {
         let scheme = if base.scheme() == "https" { "https" } else { "http" };
         let usual = if scheme == "https" { 443 } else { 80 };
         let port = base.port().unwrap_or(usual);
-        let listener = match (plain, port == usual) {
+        let listener = match (options.plain, port == usual) {
             (Some(_), _) => "plain".to_owned(),
             (None, true) => scheme.to_owned(),
             (None, false) => format!("{scheme}-{port}"),
         };
+        let usher = options.usher.clone().unwrap_or_else(|| options.listen.into());
         Self {
             id,
             title,
@@ -245,11 +268,22 @@ impl Place {
             scheme,
             port,
             is_usual_port: port == usual,
-            is_tls: scheme == "https" && plain.is_none(),
+            is_tls: scheme == "https" && options.plain.is_none(),
             listener,
-            homeserver,
+            usher: Usher { id: "usher".to_owned(), address: usher.address },
+            homeserver: None,
         }
     }
+}
+
+fn ushers(places: &[Place]) -> Vec<Usher> {
+    let mut ushers: Vec<Usher> = Vec::new();
+    for Place { usher, .. } in places {
+        if !ushers.iter().any(|other| other.id == usher.id) {
+            ushers.push(usher.clone());
+        }
+    }
+    ushers
 }
 
 /// Everybody at one port has to be in one section, for proxies that listen once.

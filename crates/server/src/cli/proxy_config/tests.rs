@@ -138,6 +138,24 @@ fn usher_is_found_where_the_proxy_is_told_or_at_home() {
 }
 
 #[test]
+fn a_homeserver_with_a_listener_of_its_own_is_found_there() {
+    let homeserver = json!({ "listener": "127.0.0.1:8081", "upstream_url": "http://127.0.0.1:8008" });
+    for (kind, expected) in [
+        (Kind::Nginx, "server_name matrix.eng.ac.cdl;"),
+        (Kind::Caddy, "https://matrix.eng.ac.cdl {"),
+        (Kind::Haproxy, "use_backend usher-homeserver-eng.ac.cdl if at-homeserver-eng.ac.cdl is-ushers"),
+        (Kind::Traefik, "service: usher-homeserver-eng.ac.cdl"),
+    ] {
+        let text = written(&config(&homeserver), arguments(kind)).expect("written");
+        assert!(text.contains(expected), "{kind:?}: {text}");
+        assert!(text.contains(":8080") && text.contains(":8081"), "{kind:?}: {text}");
+        let usher = Some("10.1.2.3:8082".parse().expect("an address"));
+        let text = written(&config(&homeserver), Arguments { usher, ..arguments(kind) }).expect("written");
+        assert!(!text.contains(":8080") && !text.contains(":8081"), "{kind:?}: {text}");
+    }
+}
+
+#[test]
 fn a_proxy_of_one_homeserver_gets_that_alone() {
     let server_name = Some(OwnedServerName::try_from("eng.ac.cdl").expect("a server name"));
     for kind in KINDS {

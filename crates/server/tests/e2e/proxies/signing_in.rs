@@ -50,5 +50,15 @@ pub(super) async fn people_sign_in_at_their_homeservers_host(kind: Kind) -> anyh
     let devices = http.get(host.join("_matrix/client/v3/devices")?).bearer_auth(access_token).send().await?;
     assert_eq!(devices.status(), StatusCode::OK);
     assert!(devices.text().await?.contains(session.field("device_id")?));
+    // Signing the device out is asked about by Usher, however it is spelled.
+    let device = session.field("device_id")?;
+    for path in [format!("devices/{device}"), format!("%64evices/{device}"), format!("/devices/{device}/")] {
+        let path = format!("_matrix/client/v3/{path}");
+        let asked = http.delete(host.join(&path)?).bearer_auth(access_token).body("{}").send().await?;
+        assert_eq!(asked.status(), StatusCode::UNAUTHORIZED, "{path}");
+        let asked: serde_json::Value = serde_json::from_str(&asked.text().await?).context("JSON")?;
+        assert_eq!(asked["flows"], json!([{ "stages": ["m.login.sso"] }]), "{path}");
+        assert!(asked["session"].as_str().is_some_and(|session| session.starts_with("ushu_")), "{path}");
+    }
     Ok(())
 }
