@@ -23,8 +23,10 @@ pub enum Kind {
     ContainerCommands,
     /// `yaml title=usher.yaml`: a whole file.
     File(String),
-    /// `yaml`: a part of Usher's config.
+    /// `yaml`: a part of Usher's config, as one may have it.
     Fragment,
+    /// `yaml kept`: the same, and what comes after it relies on it.
+    KeptFragment,
     /// `nginx`, `text`: to be read.
     Shown,
 }
@@ -60,10 +62,11 @@ fn kind(info: &str) -> anyhow::Result<Kind> {
         ["sh"] => Ok(Kind::Commands),
         ["sh", "compose"] => Ok(Kind::ContainerCommands),
         ["yaml"] => Ok(Kind::Fragment),
+        ["yaml", "kept"] => Ok(Kind::KeptFragment),
         ["nginx" | "text"] => Ok(Kind::Shown),
         ["yaml", title] => match title.strip_prefix("title=") {
             Some(name) if !name.contains('/') => Ok(Kind::File(name.to_owned())),
-            _ => bail!("a yaml block may say title=FILE, not {title:?}"),
+            _ => bail!("a yaml block may say title=FILE or kept, not {title:?}"),
         },
         _ => bail!("a block of {info:?}: mark commands as sh, config as yaml, and the rest as nginx or text"),
     }
@@ -75,13 +78,14 @@ mod tests {
 
     #[test]
     fn blocks_are_found_with_their_purpose() {
-        let document = "a\n```sh\ncargo xtask demo\n```\nb\n```yaml title=usher.yaml\na: 1\nb: 2\n```\n```yaml\nc: 3\n```\n```sh compose\ndocker ps\n```\n";
+        let document = "a\n```sh\ncargo xtask demo\n```\nb\n```yaml title=usher.yaml\na: 1\nb: 2\n```\n```yaml\nc: 3\n```\n```yaml kept\nd: 4\n```\n```sh compose\ndocker ps\n```\n";
         let block = |line, kind, text: &str| Block { line, kind, text: text.to_owned() };
         let expected = [
             block(2, Kind::Commands, "cargo xtask demo\n"),
             block(6, Kind::File("usher.yaml".to_owned()), "a: 1\nb: 2\n"),
             block(10, Kind::Fragment, "c: 3\n"),
-            block(13, Kind::ContainerCommands, "docker ps\n"),
+            block(13, Kind::KeptFragment, "d: 4\n"),
+            block(16, Kind::ContainerCommands, "docker ps\n"),
         ];
         assert_eq!(blocks(document).expect("blocks"), expected);
     }

@@ -2,7 +2,7 @@
 //!
 //! - All documents share one directory, README.md first: they describe one Usher, and so does the directory.
 //! - `yaml title=NAME` is written to that file; `yaml` is laid over the last `usher.yaml`, key by key of its top level, and
-//!   has to pass `usher config check`.
+//!   has to pass `usher config check`; `yaml kept` stays there for what comes after it.
 //! - `sh` is run by bash with `usher` on the path. `usher serve` is started, has to answer, serves the commands after it,
 //!   and has to end well when its document does.
 //! - Lines of `cargo` are run in the workspace, without `--release`: optimising takes minutes and shows nothing. A demo
@@ -147,7 +147,8 @@ impl Operator {
         let text = block.text.replace(DOCUMENTED_ADDRESS, &self.address);
         match &block.kind {
             Kind::File(name) => fs::write(self.directory.path().join(name), text)?,
-            Kind::Fragment => self.check(&text)?,
+            Kind::Fragment => drop(self.check(&text)?),
+            Kind::KeptFragment => fs::rename(self.check(&text)?, self.directory.path().join(CONFIG))?,
             Kind::Commands if text.trim() == "usher serve" => self.serve().await?,
             Kind::Commands => {
                 let output = self.bash(&text).output()?;
@@ -171,8 +172,8 @@ impl Operator {
         command
     }
 
-    /// Lays `fragment` over the config and has Usher look at the result.
-    fn check(&self, fragment: &str) -> anyhow::Result<()> {
+    /// Lays `fragment` over the config and has Usher look at the result; the file with it.
+    fn check(&self, fragment: &str) -> anyhow::Result<PathBuf> {
         let config = fs::read_to_string(self.directory.path().join(CONFIG))?;
         let mut config: Mapping = serde_yaml_ng::from_str(&config)?;
         let fragment: Mapping =
@@ -182,7 +183,7 @@ impl Operator {
         fs::write(&laid_over, serde_yaml_ng::to_string(&Value::Mapping(config))?)?;
         let output = self.bash("usher --config laid-over.yaml config check").output()?;
         ensure!(output.status.success(), "{}", both(&output.stdout, &output.stderr));
-        Ok(())
+        Ok(laid_over)
     }
 
     async fn serve(&mut self) -> anyhow::Result<()> {
