@@ -63,6 +63,32 @@ pub(super) fn visible_text(html: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+/// The same without the window's title, a line for each heading, paragraph, item, button, and each term with what is said
+/// of it.
+pub(super) fn visible_lines(html: &str) -> Vec<String> {
+    let (mut text, mut is_in_title) = (String::new(), false);
+    for piece in pieces(html) {
+        match piece {
+            Piece::Text(part) if !is_in_title => {
+                text.extend(part.chars().map(|c| if c.is_whitespace() { ' ' } else { c }));
+            }
+            Piece::Text(_) => {}
+            Piece::Open(name, _) if name == "title" => is_in_title = true,
+            Piece::Close(name) if name == "title" => is_in_title = false,
+            Piece::Close(name) if name == "dt" => text.push(' '),
+            Piece::Open(name, _) | Piece::Close(name) => match name.as_str() {
+                "h1" | "h2" | "p" | "li" | "dt" | "div" | "button" | "header" | "main" | "footer" | "br" => {
+                    text.push('\n');
+                }
+                "dd" | "small" => text.push(' '),
+                _ => {}
+            },
+        }
+    }
+    let lines = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
+    lines.filter(|line| !line.is_empty()).collect()
+}
+
 /// The tag `text` begins with, from `<` to `>`; a `>` inside quotes does not end it.
 fn tag(text: &str) -> Option<&str> {
     let begins = text[1..].chars().next().is_some_and(|c| c.is_ascii_alphabetic() || matches!(c, '/' | '!'));
@@ -168,7 +194,7 @@ fn character(name: &str) -> Option<char> {
 
 #[cfg(test)]
 mod tests {
-    use super::{unescape, visible_text};
+    use super::{unescape, visible_lines, visible_text};
 
     #[test]
     fn character_references_are_decoded_once() {
@@ -196,5 +222,11 @@ mod tests {
         for (html, expected) in cases {
             assert_eq!(visible_text(html), expected, "{html}");
         }
+    }
+    #[test]
+    fn the_visible_lines_are_paragraphs_and_terms() {
+        let html = "<title>Window</title><h1>A\n page</h1><p>Two <b>wo</b>rds</p>\
+            <dl><div><dt>Device</dt><dd><bdi>Phone</bdi> <small>P1</small></dd><dd>P2</dd></div></dl><button>Go</button>";
+        assert_eq!(visible_lines(html), ["A page", "Two words", "Device Phone P1 P2", "Go"]);
     }
 }

@@ -87,6 +87,12 @@ impl Page {
         html::visible_text(&self.body)
     }
 
+    /// The same, a line for each paragraph and each term of a list; without the window's title.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        html::visible_lines(&self.body)
+    }
+
     /// All forms of the page.
     pub fn forms(&self) -> anyhow::Result<Vec<Form>> {
         let policy = self.headers.get("referrer-policy").map_or(&b""[..], |value| value.as_bytes());
