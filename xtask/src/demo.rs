@@ -5,6 +5,8 @@
 //! checked: the demo stops at the first that does not hold.
 
 mod client_page;
+mod dangerous;
+mod deletions;
 mod organisation;
 mod report;
 mod session;

@@ -1,5 +1,6 @@
-//! The organisation of the demo: two homeservers, a CAS server, and Usher in front of them. Planned first, because
-//! Usher's config names the homeservers' ports and the homeservers need the registration that Usher writes.
+//! The organisation of the demo: two homeservers, a CAS server, and Usher in front of them, at the portal's host and at the
+//! homeservers' own. Planned first, because Usher's config names the homeservers' ports and the homeservers need the
+//! registration that Usher writes.
 
 use std::{
     fs,
@@ -132,7 +133,7 @@ impl Plan {
             let options = SynapseOptions {
                 server_name: department.server_name.to_owned(),
                 port: Some(port),
-                client_url: Some(Url::parse(&base_url(department, port))?),
+                client_url: Some(Url::parse(&base_url(department, self.portal))?),
                 application_services: vec![registration],
                 ..SynapseOptions::default()
             };
@@ -179,7 +180,7 @@ impl Plan {
         };
         let homeservers = DEPARTMENTS.into_iter().zip(self.homeservers);
         let homeservers: String =
-            homeservers.map(|(department, port)| homeserver(department, port)).collect();
+            homeservers.map(|(department, port)| homeserver(department, port, self.portal)).collect();
         let [engineering, history] = DEPARTMENTS;
         format!(
             r#"public_base_url: {portal}
@@ -281,12 +282,13 @@ pub(super) fn homeserver_of(person: &Person) -> Option<&'static str> {
     by_department.or_else(|| (person.username == BY_NAME.0).then_some(BY_NAME.1))
 }
 
-fn homeserver(department: Department, port: u16) -> String {
+fn homeserver(department: Department, port: u16, usher: u16) -> String {
     let Department { server_name, name, .. } = department;
     format!(
         r#"  - server_name: {server_name}
     name: {name}
     base_url: {base_url}
+    hosts: [{host}]
     upstream_url: http://127.0.0.1:{port}
     handoff:
       application_service:
@@ -295,12 +297,18 @@ fn homeserver(department: Department, port: u16) -> String {
     new_account:
       display_name: "{{{{ attributes.displayName }}}}"
 "#,
-        base_url = base_url(department, port),
+        base_url = base_url(department, usher),
+        host = host(department),
     )
 }
 
-fn base_url(department: Department, port: u16) -> String {
-    format!("http://matrix.{}:{port}", department.server_name)
+/// Where clients find the homeserver: at its own host, which is Usher's here.
+fn base_url(department: Department, usher: u16) -> String {
+    format!("http://{}:{usher}", host(department))
+}
+
+fn host(department: Department) -> String {
+    format!("matrix.{}", department.server_name)
 }
 
 fn registration_file(department: Department) -> String {

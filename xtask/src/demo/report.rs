@@ -5,6 +5,7 @@ use std::{
     io::{IsTerminal as _, Write as _},
 };
 
+use url::Url;
 use usher_lab::real::Progress;
 
 use super::organisation::{Organisation, homeserver_of};
@@ -40,6 +41,13 @@ impl Report {
     /// Something done or seen in this step, with a label before it.
     pub(super) fn fact(&self, label: &str, text: &str) {
         self.note(&format!("{label:LABEL$} {text}"));
+    }
+
+    /// What a person read on a page, from its title on.
+    pub(super) fn page(&self, lines: &[String], title: &str) {
+        for line in lines.iter().skip_while(|line| *line != title) {
+            self.fact("", line);
+        }
     }
 
     /// A line of this step.
@@ -87,6 +95,9 @@ impl Report {
         let body = r#"{"type":"m.login.token","token":"LOGIN_TOKEN"}"#;
         self.note(&format!("  curl {portal}_matrix/client/v3/login -d '{body}'"));
         self.line("");
+        if let Some(homeserver) = organisation.homeservers.first() {
+            self.deletion_by_hand(homeserver.client_url());
+        }
         let password = organisation.cas.people().first().map_or("", |person| person.password);
         self.heading(&format!("    Who can sign in (everybody's password: {password})"));
         self.line("");
@@ -95,6 +106,23 @@ impl Report {
             let departments = person.departments.join(", ");
             self.note(&format!("  {:7} {:15} {departments:18} {belongs}", person.username, person.name));
         }
+        self.line("");
+    }
+
+    fn deletion_by_hand(&self, homeserver: &Url) {
+        let api = format!("{homeserver}_matrix/client/v3");
+        self.note("With the access token that you get, ask to delete a device at your homeserver, such as:");
+        self.line("");
+        let delete =
+            format!("curl -X DELETE {api}/devices/DEVICE_ID -H 'Authorization: Bearer ACCESS_TOKEN'");
+        self.note(&format!("  {delete}"));
+        self.line("");
+        self.note(
+            "The answer names a session. Confirm it in the browser, then send the request once more with it:",
+        );
+        self.line("");
+        self.note(&format!("  {api}/auth/m.login.sso/fallback/web?session=SESSION"));
+        self.note(&format!("  {delete} -d '{{\"auth\":{{\"session\":\"SESSION\"}}}}'"));
         self.line("");
     }
 

@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 use url::Url;
 use usher_lab::{
     browser::{Browser, Page, loopback_client},
-    real::cas_server::Person,
+    real::{cas_server::Person, synapse::Synapse},
 };
 
-use super::organisation::{Organisation, TRUSTED_CLIENT};
+use super::organisation::{Organisation, TRUSTED_CLIENT, homeserver_of};
 
-const TIMEOUT: Duration = Duration::from_secs(30);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A person at their computer.
 #[derive(Debug)]
@@ -21,7 +21,14 @@ pub(super) struct Desk<'a> {
     organisation: &'a Organisation,
     /// Who sits there.
     pub(super) person: Person,
-    browser: Browser,
+    pub(super) browser: Browser,
+}
+
+/// What a client logs in on.
+#[derive(Clone, Debug)]
+pub(super) struct Device {
+    pub(super) id: String,
+    pub(super) name: String,
 }
 
 /// How the browser got to the client.
@@ -69,6 +76,34 @@ impl<'a> Desk<'a> {
         Self { organisation, person: *organisation.cas.person(username), browser }
     }
 
+    /// What they log in on first.
+    pub(super) fn computer(&self) -> Device {
+        self.device("1", "computer")
+    }
+
+    /// What they log in on besides.
+    pub(super) fn telephone(&self) -> Device {
+        self.device("2", "telephone")
+    }
+
+    fn device(&self, number: &str, what: &str) -> Device {
+        let id = format!("{}{number}", self.person.username.to_uppercase());
+        Device { id, name: format!("{}'s {what}", self.person.name) }
+    }
+
+    /// The portal's base URL.
+    pub(super) fn portal(&self) -> &'a Url {
+        self.organisation.portal()
+    }
+
+    /// The homeserver that the config sends the person to.
+    pub(super) fn homeserver(&self) -> anyhow::Result<&'a Synapse> {
+        let username = self.person.username;
+        let name = homeserver_of(&self.person);
+        let name = name.with_context(|| format!("{username} has no homeserver in the config"))?;
+        self.organisation.homeserver(name)
+    }
+
     /// Signs in for the client at `client`, typing the password and clicking where asked.
     pub(super) async fn sign_in(&self, client: &Url) -> anyhow::Result<Outcome> {
         let mut page = self.browser.open(self.organisation.sign_in_url(client)).await?;
@@ -99,19 +134,14 @@ impl<'a> Desk<'a> {
     }
 
     /// What the client sends to redeem `login_token`.
-    pub(super) fn login_request(&self, login_token: &str, device_id: &str) -> Value {
+    pub(super) fn login_request(login_token: &str, device: &Device) -> Value {
         json!({
             "type": "m.login.token",
             "token": login_token,
-            "device_id": device_id,
-            "initial_device_display_name": self.device_name(),
+            "device_id": device.id,
+            "initial_device_display_name": device.name,
             "refresh_token": true,
         })
-    }
-
-    /// What the client calls its device.
-    pub(super) fn device_name(&self) -> String {
-        format!("{}'s computer", self.person.name)
     }
 
     /// `POST /login` at the portal: the status and the answer.
@@ -125,12 +155,12 @@ impl<'a> Desk<'a> {
         Ok((status, body))
     }
 
-    /// Redeems the token for a session on `device_id`, and checks what is in the answer.
-    pub(super) async fn log_in(&self, login_token: &str, device_id: &str) -> anyhow::Result<LoggedIn> {
-        let (status, answer) = self.post_login(&self.login_request(login_token, device_id)).await?;
+    /// Redeems the token for a session on `device`, and checks what is in the answer.
+    pub(super) async fn log_in(&self, login_token: &str, device: &Device) -> anyhow::Result<LoggedIn> {
+        let (status, answer) = self.post_login(&Self::login_request(login_token, device)).await?;
         ensure!(status == 200, "POST /login: {status} {}", answer["error"]);
         let logged_in = LoggedIn { answer };
-        ensure!(logged_in.text("device_id")? == device_id, "the device id was not passed on");
+        ensure!(logged_in.text("device_id")? == device.id, "the device id was not passed on");
         logged_in.text("refresh_token").context("a refresh token was asked for")?;
         Ok(logged_in)
     }

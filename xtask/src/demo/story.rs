@@ -6,9 +6,11 @@ use anyhow::{Context as _, ensure};
 use url::Url;
 
 use super::{
-    organisation::{Organisation, TRUSTED_CLIENT, homeserver_of},
+    dangerous::Client,
+    deletions::{self, Pair, People},
+    organisation::{Organisation, TRUSTED_CLIENT},
     report::Report,
-    session::{Desk, LoggedIn, Outcome, Seen},
+    session::{Desk, Device, LoggedIn, Outcome, Seen},
 };
 
 /// The title of the portal's page for people without a homeserver.
@@ -18,31 +20,26 @@ const NO_HOMESERVER: &str = "No homeserver for you yet";
 pub(super) async fn tell(organisation: &Organisation, report: &Report) -> anyhow::Result<()> {
     let trusted = Url::parse(TRUSTED_CLIENT).context("the trusted client's address")?;
     let strange = organisation.client_page.url();
+    let [alice, bob, carol, dave, frank, erin] =
+        ["alice", "bob", "carol", "dave", "frank", "erin"].map(|username| Desk::of(organisation, username));
 
     report.step("Alice, of engineering, signs in; the portal does not know her client, so it asks her");
-    let alice = Desk::of(organisation, "alice");
-    let (token, alices) = in_full(organisation, report, &alice, strange, "ALICE1").await?;
+    let (token, alices_computer) = in_full(organisation, report, &alice, strange).await?;
 
     report.step("Carol, of history, signs in; her client is on the list of trusted ones");
-    in_full(organisation, report, &Desk::of(organisation, "carol"), &trusted, "CAROL1").await?;
+    let (_, carols_computer) = in_full(organisation, report, &carol, &trusted).await?;
 
     report.step("Three more: by attribute, by attribute, and one by name");
-    for username in ["bob", "dave", "frank"] {
-        briefly(organisation, report, &Desk::of(organisation, username), &trusted).await?;
-    }
+    let bobs_computer = briefly(report, &bob, &trusted).await?;
+    let daves_computer = briefly(report, &dave, &trusted).await?;
+    let franks_computer = briefly(report, &frank, &trusted).await?;
 
-    report.step("Alice signs in again and finds the account she has");
-    let arrival = alice.arrive(&trusted).await?;
-    ensure!(!arrival.typed_password, "the CAS server asked for the password again");
-    let again = alice.log_in(&arrival.login_token, "ALICE2").await?;
-    let seen = check(organisation, &alice, &again, "ALICE2").await?;
-    ensure!(again.text("user_id")? == alices.text("user_id")?, "she has two accounts");
-    report.fact("password", "not asked for: the CAS server remembers her");
-    report.fact("user_id", &format!("{}, as before", seen.user_id));
-    report.fact("devices", &devices(&seen));
+    report.step("Alice signs in on another device and finds the account she has");
+    let alices_telephone = again(report, &alice, &alices_computer, &trusted).await?;
 
     report.step("Somebody tries the login token that Alice's client has used");
-    let (status, answer) = alice.post_login(&alice.login_request(&token, "MALLORY")).await?;
+    let mallorys = Device { id: "MALLORY".to_owned(), name: "Mallory's computer".to_owned() };
+    let (status, answer) = alice.post_login(&Desk::login_request(&token, &mallorys)).await?;
     let errcode = answer["errcode"].as_str().unwrap_or_default();
     ensure!(status == 403 && errcode == "M_FORBIDDEN", "a used token was answered {status} {errcode}");
     report.fact(
@@ -51,17 +48,25 @@ pub(super) async fn tell(organisation: &Organisation, report: &Report) -> anyhow
     );
 
     report.step("Erin, of physics, signs in; her department has no homeserver");
-    turned_away(report, &Desk::of(organisation, "erin"), strange).await
+    turned_away(report, &erin, strange).await?;
+
+    let people = People {
+        alice: Pair { computer: alices_computer, telephone: alices_telephone },
+        bob: Pair::completing(bobs_computer, &trusted).await?,
+        carol: Pair::completing(carols_computer, &trusted).await?,
+        dave: Pair::completing(daves_computer, &trusted).await?,
+        frank: Pair::completing(franks_computer, &trusted).await?,
+    };
+    deletions::tell(report, people, &trusted).await
 }
 
-/// A sign-in with everything there is to see; the login token it used up, and the answer.
-async fn in_full(
+/// A sign-in with everything there is to see; the login token it used up, and the client.
+async fn in_full<'a>(
     organisation: &Organisation,
     report: &Report,
-    desk: &Desk<'_>,
+    desk: &'a Desk<'a>,
     client: &Url,
-    device_id: &str,
-) -> anyhow::Result<(String, LoggedIn)> {
+) -> anyhow::Result<(String, Client<'a>)> {
     let is_trusted = client.as_str() == TRUSTED_CLIENT;
     report.fact("browser", &format!("GET {}", organisation.sign_in_url(client)));
     let arrival = desk.arrive(client).await?;
@@ -79,12 +84,13 @@ async fn in_full(
             "asked nothing and sent the browser on to the client"
         },
     );
-    let logged_in = desk.log_in(&arrival.login_token, device_id).await?;
-    let seen = check(organisation, desk, &logged_in, device_id).await?;
+    let device = desk.computer();
+    let logged_in = desk.log_in(&arrival.login_token, &device).await?;
+    let seen = check(desk, &logged_in, &device).await?;
     let millis = logged_in.answer["expires_in_ms"].as_u64().context("a refreshable token has an end")?;
     let minutes = Duration::from_millis(millis).as_secs().div_ceil(60);
     report.fact("POST /login", &format!("200, an access token for {minutes} minutes, and a refresh token"));
-    report.fact("homeserver", homeserver_of(&desk.person).unwrap_or_default());
+    report.fact("homeserver", desk.homeserver()?.server_name());
     report.fact("user_id", logged_in.text("user_id")?);
     report.fact("device_id", logged_in.text("device_id")?);
     report.fact("well_known", &logged_in.answer["well_known"].to_string());
@@ -94,37 +100,44 @@ async fn in_full(
     );
     report.fact("displayname", &seen.display_name);
     report.fact("devices", &devices(&seen));
-    Ok((arrival.login_token, logged_in))
+    Ok((arrival.login_token, Client::new(desk, device, logged_in)))
 }
 
-async fn briefly(
-    organisation: &Organisation,
-    report: &Report,
-    desk: &Desk<'_>,
-    client: &Url,
-) -> anyhow::Result<()> {
-    let device_id = format!("{}1", desk.person.username.to_uppercase());
+async fn briefly<'a>(report: &Report, desk: &'a Desk<'a>, client: &Url) -> anyhow::Result<Client<'a>> {
+    let device = desk.computer();
     let arrival = desk.arrive(client).await?;
-    let logged_in = desk.log_in(&arrival.login_token, &device_id).await?;
-    let seen = check(organisation, desk, &logged_in, &device_id).await?;
+    let logged_in = desk.log_in(&arrival.login_token, &device).await?;
+    let seen = check(desk, &logged_in, &device).await?;
     let departments = desk.person.departments.join(", ");
     let text = format!("{departments:18} {:22} {}", seen.user_id, logged_in.base_url()?);
     report.fact(desk.person.username, &text);
-    Ok(())
+    Ok(Client::new(desk, device, logged_in))
+}
+
+/// A second device of somebody who has a session at the CAS server.
+async fn again<'a>(
+    report: &Report,
+    desk: &'a Desk<'a>,
+    first: &Client<'_>,
+    client: &Url,
+) -> anyhow::Result<Client<'a>> {
+    let device = desk.telephone();
+    let arrival = desk.arrive(client).await?;
+    ensure!(!arrival.typed_password, "the CAS server asked for the password again");
+    let logged_in = desk.log_in(&arrival.login_token, &device).await?;
+    let seen = check(desk, &logged_in, &device).await?;
+    ensure!(logged_in.text("user_id")? == first.session.text("user_id")?, "they have two accounts");
+    report.fact("password", "not asked for: the CAS server remembers her");
+    report.fact("user_id", &format!("{}, as before", seen.user_id));
+    report.fact("devices", &devices(&seen));
+    Ok(Client::new(desk, device, logged_in))
 }
 
 /// The homeserver is the one the config names, and it agrees with what the portal said.
-async fn check(
-    organisation: &Organisation,
-    desk: &Desk<'_>,
-    logged_in: &LoggedIn,
-    device_id: &str,
-) -> anyhow::Result<Seen> {
+async fn check(desk: &Desk<'_>, logged_in: &LoggedIn, device: &Device) -> anyhow::Result<Seen> {
     let username = desk.person.username;
-    let server_name = homeserver_of(&desk.person);
-    let server_name = server_name.with_context(|| format!("{username} has no homeserver in the config"))?;
-    let homeserver = organisation.homeserver(server_name)?;
-    let expected = format!("@{username}:{server_name}");
+    let homeserver = desk.homeserver()?;
+    let expected = format!("@{username}:{}", homeserver.server_name());
     ensure!(
         logged_in.text("user_id")? == expected,
         "{username} should be {expected}: {}",
@@ -138,10 +151,10 @@ async fn check(
     );
     let seen = logged_in.ask_homeserver().await?;
     ensure!(seen.user_id == expected, "whoami at {base_url} says {}", seen.user_id);
-    ensure!(seen.device_id == device_id, "whoami at {base_url} says device {}", seen.device_id);
+    ensure!(seen.device_id == device.id, "whoami at {base_url} says device {}", seen.device_id);
     ensure!(seen.display_name == desk.person.name, "the display name is {:?}", seen.display_name);
-    let device = (device_id.to_owned(), desk.device_name());
-    ensure!(seen.devices.contains(&device), "the device list lacks {device_id}, or its name");
+    let own = (device.id.clone(), device.name.clone());
+    ensure!(seen.devices.contains(&own), "the device list lacks {}, or its name", device.id);
     Ok(seen)
 }
 
@@ -149,25 +162,16 @@ async fn turned_away(report: &Report, desk: &Desk<'_>, client: &Url) -> anyhow::
     match desk.sign_in(client).await? {
         Outcome::Arrived(_) => anyhow::bail!("{} was let in", desk.person.username),
         Outcome::Refused(page) => {
-            let text = page.text();
+            let lines = page.lines();
             ensure!(page.status().as_u16() == 403, "the page's status is {}", page.status());
-            ensure!(text.contains(NO_HOMESERVER), "the page does not say {NO_HOMESERVER:?}: {text}");
+            let says_so = lines.iter().any(|line| line == NO_HOMESERVER);
+            ensure!(says_so, "the page does not say {NO_HOMESERVER:?}: {}", page.text());
             report.fact("CAS server", "name and password typed in");
             report.fact("portal", &format!("{}, a page:", page.status()));
-            for line in sentences(&text, NO_HOMESERVER) {
-                report.fact("", &line);
-            }
+            report.page(&lines, NO_HOMESERVER);
             Ok(())
         }
     }
-}
-
-/// `text` a sentence a line. It begins with the title twice: once for the window, once for the page.
-fn sentences(text: &str, title: &str) -> Vec<String> {
-    let body = text.strip_prefix(title).map_or(text, str::trim_start);
-    let (title, body) = body.split_at(if body.starts_with(title) { title.len() } else { 0 });
-    let sentences = body.split_inclusive(". ").map(|sentence| sentence.trim().to_owned());
-    std::iter::once(title.to_owned()).chain(sentences).filter(|line| !line.is_empty()).collect()
 }
 
 fn devices(seen: &Seen) -> String {
