@@ -1,4 +1,5 @@
-//! A Matrix client at the portal: `POST /login` and what it is answered.
+//! A Matrix client, at the portal or at a homeserver's own host: `POST /login`, any other request, and what they are
+//! answered.
 
 use std::{fmt, time::Duration};
 
@@ -7,6 +8,7 @@ use reqwest::{
     Method, StatusCode,
     header::{HeaderMap, RETRY_AFTER},
 };
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use url::Url;
 use usher_lab::browser::loopback_client;
@@ -20,7 +22,8 @@ const TIMEOUT: Duration = Duration::from_mins(1);
 #[derive(Clone, Debug)]
 pub(crate) struct Client {
     http: reqwest::Client,
-    portal: Url,
+    base: Url,
+    access_token: Option<SecretString>,
 }
 
 /// What a client was answered.
@@ -33,8 +36,22 @@ pub(crate) struct Answer {
 }
 
 impl Client {
-    pub(crate) fn at(portal: &Url) -> anyhow::Result<Self> {
-        Ok(Self { http: loopback_client(TIMEOUT)?, portal: portal.clone() })
+    pub(crate) fn at(base: &Url) -> anyhow::Result<Self> {
+        Ok(Self { http: loopback_client(TIMEOUT)?, base: base.clone(), access_token: None })
+    }
+
+    /// The same with a session.
+    pub(crate) fn signed_in(&self, access_token: &str) -> Self {
+        Self { access_token: Some(access_token.into()), ..self.clone() }
+    }
+
+    pub(crate) fn base(&self) -> &Url {
+        &self.base
+    }
+
+    /// What it is signed in with, if it is.
+    pub(crate) fn access_token(&self) -> &str {
+        self.access_token.as_ref().map_or("", ExposeSecret::expose_secret)
     }
 
     /// `POST /login` with a login token and nothing else.
@@ -72,7 +89,10 @@ impl Client {
         path: &str,
         body: Option<&Value>,
     ) -> anyhow::Result<Answer> {
-        let mut request = self.http.request(method, self.portal.join(path)?);
+        let mut request = self.http.request(method, self.base.join(path)?);
+        if let Some(token) = &self.access_token {
+            request = request.bearer_auth(token.expose_secret());
+        }
         if let Some(body) = body {
             request = request.body(body.to_string());
         }

@@ -23,8 +23,9 @@ use usher_lab::{
         chromium::Chromium,
         install::{self, Component},
         postgres::Postgres,
-        synapse::{Synapse, SynapseOptions},
+        synapse::{ApplicationService, Synapse, SynapseOptions},
     },
+    scripted::mail::ScriptedMail,
     usher::Usher,
 };
 
@@ -75,6 +76,10 @@ pub(crate) struct Components {
     pub(crate) cas: CasServer,
     /// What Usher and each of the two know of each other.
     pub(crate) tokens: [config::Tokens; 2],
+    /// Another application service of `eng.localhost`, which has nothing to do with Usher.
+    pub(crate) bridge: ApplicationService,
+    /// Takes the mail of `eng.localhost`.
+    pub(crate) mail: ScriptedMail,
 }
 
 /// An administrator of a Synapse.
@@ -119,15 +124,18 @@ impl Components {
     async fn start() -> anyhow::Result<Self> {
         install::ensure(&[Component::Synapse, Component::CasServer], &Progress::printing()).await?;
         let tokens = [config::Tokens::generate()?, config::Tokens::generate()?];
-        let [eng, hist] =
+        let [mut eng, hist] =
             [synapse_options("eng.localhost", &tokens[0])?, synapse_options("hist.localhost", &tokens[1])?];
+        let (bridge, mail) = (bridge()?, ScriptedMail::start().await?);
+        eng.application_services.push(bridge.registration());
+        eng.mail_port = Some(mail.port());
         let progress = Progress::printing();
         let (eng, hist, cas) = tokio::try_join!(
             Synapse::start(eng, &progress),
             Synapse::start(hist, &progress),
             CasServer::start(CasServerOptions::default(), &progress),
         )?;
-        Ok(Self { eng, hist, cas, tokens })
+        Ok(Self { eng, hist, cas, tokens, bridge, mail })
     }
 
     /// One more `eng.localhost`, with nobody on it, for a test that stops it.
@@ -157,6 +165,18 @@ impl Components {
             _ => anyhow::bail!("whoami as {user}: {status} {body}"),
         }
     }
+}
+
+/// Its people are `@_bridge_…`, as those of a bridge are.
+fn bridge() -> anyhow::Result<ApplicationService> {
+    let config::Tokens { as_token, hs_token } = config::Tokens::generate()?;
+    Ok(ApplicationService {
+        id: "bridge".to_owned(),
+        as_token,
+        hs_token,
+        sender_localpart: "_bridge".to_owned(),
+        users: r"@_bridge_.*:eng\.localhost".to_owned(),
+    })
 }
 
 /// The registration file is the one that the real command writes.

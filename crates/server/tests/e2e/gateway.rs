@@ -6,11 +6,12 @@ use std::time::Duration;
 use anyhow::Context as _;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use url::{Url, form_urlencoded};
+use url::form_urlencoded;
 use usher_lab::browser::loopback_client;
 
 use crate::{
-    client::{Answer, Client},
+    at_host::{PASSWORD, password_login},
+    client::Client,
     components::{components, eventually, run},
     config::APP,
     database::Kind,
@@ -18,51 +19,13 @@ use crate::{
     world::World,
 };
 
-const HOST: &str = "matrix.eng.localhost";
 const LOGIN: &str = "_matrix/client/v3/login";
-const PASSWORD: &str = "a password that is long";
 
 /// A world in which Usher stands before `eng.localhost`, and a client that knows that homeserver alone.
 async fn start() -> anyhow::Result<(World, Client)> {
-    let world = World::start_with(Kind::Sqlite, |config| {
-        let port = config.listen.rsplit_once(':').map(|(_, port)| port.to_owned()).unwrap_or_default();
-        config.homeservers[0]["hosts"] = json!([HOST]);
-        config.homeservers[0]["base_url"] = json!(format!("http://{HOST}:{port}"));
-    })
-    .await?;
-    let client = Client::at(&at_host(&world)?)?;
+    let world = World::start_at_host(Kind::Sqlite).await?;
+    let client = world.host()?;
     Ok((world, client))
-}
-
-/// Where the homeserver's people find it.
-fn at_host(world: &World) -> anyhow::Result<Url> {
-    let mut url = world.config.public_base_url();
-    url.set_host(Some(HOST)).context("a host")?;
-    Ok(url)
-}
-
-/// As somebody with a session.
-async fn as_user(
-    world: &World,
-    method: Method,
-    path: &str,
-    access_token: &str,
-    body: Option<Value>,
-) -> anyhow::Result<Answer> {
-    let request = loopback_client(Duration::from_mins(1))?.request(method, at_host(world)?.join(path)?);
-    let request = request.bearer_auth(access_token).body(body.map_or(String::new(), |body| body.to_string()));
-    let answer = request.send().await?;
-    let (status, headers) = (answer.status(), answer.headers().clone());
-    let body = serde_json::from_str(&answer.text().await?).unwrap_or(Value::Null);
-    Ok(Answer { status, headers, body })
-}
-
-fn password_login(localpart: &str) -> Value {
-    json!({
-        "type": "m.login.password",
-        "identifier": { "type": "m.id.user", "user": localpart },
-        "password": PASSWORD,
-    })
 }
 
 #[test]
@@ -76,42 +39,48 @@ fn somebody_with_a_password_lives_at_the_homeservers_host_as_before() -> anyhow:
             client.call(Method::POST, LOGIN, Some(&password_login(&localpart))).await?.expect_ok()?;
         assert_eq!(session.field("user_id")?, user);
         let access_token = session.field("access_token")?;
-        let who =
-            as_user(&world, Method::GET, "_matrix/client/v3/account/whoami", access_token, None).await?;
+        let who = client
+            .signed_in(access_token)
+            .call(Method::GET, "_matrix/client/v3/account/whoami", None)
+            .await?;
         assert_eq!((who.status, who.field("user_id")?), (StatusCode::OK, user.as_str()));
 
         let name = format!("_matrix/client/v3/profile/{user}/displayname");
         let named = json!({ "displayname": "Ivy" });
         assert_eq!(
-            as_user(&world, Method::PUT, &name, access_token, Some(named)).await?.status,
+            client.signed_in(access_token).call(Method::PUT, &name, Some(&named)).await?.status,
             StatusCode::OK
         );
         assert_eq!(
-            as_user(&world, Method::GET, &name, access_token, None).await?.field("displayname")?,
+            client.signed_in(access_token).call(Method::GET, &name, None).await?.field("displayname")?,
             "Ivy"
         );
-        let sync =
-            as_user(&world, Method::GET, "_matrix/client/v3/sync?timeout=0", access_token, None).await?;
+        let sync = client
+            .signed_in(access_token)
+            .call(Method::GET, "_matrix/client/v3/sync?timeout=0", None)
+            .await?;
         assert!(sync.field("next_batch").is_ok());
 
         // Her homeserver asks her for her password, and takes it.
         let other = client.call(Method::POST, LOGIN, Some(&password_login(&localpart))).await?.expect_ok()?;
         let device = format!("_matrix/client/v3/devices/{}", other.field("device_id")?);
-        let asked = as_user(&world, Method::DELETE, &device, access_token, Some(json!({}))).await?;
+        let asked = client.signed_in(access_token).call(Method::DELETE, &device, Some(&json!({}))).await?;
         assert_eq!(asked.status, StatusCode::UNAUTHORIZED);
         assert_eq!(asked.body["flows"], json!([{ "stages": ["m.login.password"] }]), "the homeserver's own");
         let mut auth = password_login(&localpart);
         auth["session"] = asked.body["session"].clone();
         let body = json!({ "auth": auth });
-        let deleted = as_user(&world, Method::DELETE, &device, access_token, Some(body)).await?;
+        let deleted = client.signed_in(access_token).call(Method::DELETE, &device, Some(&body)).await?;
         assert_eq!(deleted.status, StatusCode::OK, "{deleted:?}");
         assert_eq!(world.components().eng.whoami(other.field("access_token")?).await?, None);
 
         let wrong = json!({ "type": "m.login.password", "identifier": { "type": "m.id.user", "user": localpart }, "password": "x" });
         let refused = client.call(Method::POST, LOGIN, Some(&wrong)).await?;
         assert_eq!((refused.status, refused.errcode()), (StatusCode::FORBIDDEN, "M_FORBIDDEN"));
-        let out =
-            as_user(&world, Method::POST, "_matrix/client/v3/logout", access_token, Some(json!({}))).await?;
+        let out = client
+            .signed_in(access_token)
+            .call(Method::POST, "_matrix/client/v3/logout", Some(&json!({})))
+            .await?;
         assert_eq!(out.status, StatusCode::OK);
         assert_eq!(world.components().eng.whoami(access_token).await?, None);
         Ok(())
@@ -121,19 +90,22 @@ fn somebody_with_a_password_lives_at_the_homeservers_host_as_before() -> anyhow:
 #[test]
 fn an_application_service_logs_in_at_the_homeservers_host_as_before() -> anyhow::Result<()> {
     run(async {
-        let (world, _) = start().await?;
+        let (world, client) = start().await?;
         let (localpart, user) = (world.localpart("ghost"), world.eng("ghost"));
         let as_token = &world.components().tokens[0].as_token;
         let register =
             json!({ "type": "m.login.application_service", "username": localpart, "inhibit_login": true });
-        let made =
-            as_user(&world, Method::POST, "_matrix/client/v3/register", as_token, Some(register)).await?;
+        let made = client
+            .signed_in(as_token)
+            .call(Method::POST, "_matrix/client/v3/register", Some(&register))
+            .await?;
         assert_eq!(made.status, StatusCode::OK, "{made:?}");
         let login = json!({
             "type": "m.login.application_service",
             "identifier": { "type": "m.id.user", "user": user },
         });
-        let session = as_user(&world, Method::POST, LOGIN, as_token, Some(login)).await?.expect_ok()?;
+        let session =
+            client.signed_in(as_token).call(Method::POST, LOGIN, Some(&login)).await?.expect_ok()?;
         let who = world.components().eng.whoami(session.field("access_token")?).await?;
         assert_eq!(who.map(|who| who.user_id), Some(user));
         Ok(())
@@ -152,7 +124,7 @@ fn a_single_sign_on_that_begins_at_the_homeservers_host_ends_there() -> anyhow::
         }
         for (username, lands) in [("alice", true), ("carol", false)] {
             let encoded: String = form_urlencoded::byte_serialize(APP.as_bytes()).collect();
-            let url = at_host(&world)?.join(&format!("{LOGIN}/sso/redirect/corp?redirectUrl={encoded}"))?;
+            let url = client.base().join(&format!("{LOGIN}/sso/redirect/corp?redirectUrl={encoded}"))?;
             let person = world.person(username);
             let landed = person.go_on(person.browser().open(url).await?).await?;
             if !lands {
@@ -164,11 +136,11 @@ fn a_single_sign_on_that_begins_at_the_homeservers_host_ends_there() -> anyhow::
             let token = landed.login_token()?;
             let session = client.redeem(&token).await?.expect_ok()?;
             assert_eq!(session.field("user_id")?, world.eng(username));
-            let base_url = at_host(&world)?.as_str().trim_end_matches('/').to_owned();
+            let base_url = client.base().as_str().trim_end_matches('/').to_owned();
             assert_eq!(session.body["well_known"], json!({ "m.homeserver": { "base_url": base_url } }));
             let access_token = session.field("access_token")?;
             let path = "_matrix/client/v3/account/whoami";
-            let who = as_user(&world, Method::GET, path, access_token, None).await?;
+            let who = client.signed_in(access_token).call(Method::GET, path, None).await?;
             assert_eq!(who.field("user_id")?, world.eng(username));
             assert_eq!(client.redeem(&token).await?.status, StatusCode::FORBIDDEN, "once");
         }
@@ -193,7 +165,7 @@ fn twenty_megabytes_pass_through_in_little_memory() -> anyhow::Result<()> {
         Footprint::forget_peak(&world.usher)?;
         let before = Footprint::of(&world.usher)?;
 
-        let url = at_host(&world)?.join("_matrix/media/v3/upload?filename=a%2Fb.bin")?;
+        let url = client.base().join("_matrix/media/v3/upload?filename=a%2Fb.bin")?;
         let request = http.post(url).bearer_auth(access_token).header("content-type", "application/x-a");
         let uploaded = request.body(file.clone()).send().await?;
         assert_eq!(uploaded.status(), StatusCode::OK);
@@ -201,7 +173,7 @@ fn twenty_megabytes_pass_through_in_little_memory() -> anyhow::Result<()> {
         let mxc = uploaded["content_uri"].as_str().context("a content URI")?;
         let media = mxc.strip_prefix("mxc://").context("an mxc URI")?;
 
-        let url = at_host(&world)?.join(&format!("_matrix/client/v1/media/download/{media}"))?;
+        let url = client.base().join(&format!("_matrix/client/v1/media/download/{media}"))?;
         let downloaded = http.get(url).bearer_auth(access_token).send().await?;
         assert_eq!(downloaded.headers()["content-length"], FILE.to_string());
         assert!(downloaded.bytes().await? == file, "it is the same file");
@@ -218,11 +190,11 @@ fn a_homeserver_that_is_away_is_said_to_be_and_comes_back() -> anyhow::Result<()
         let mut eng = components().await?.another_eng().await?;
         let upstream = eng.upstream_url().to_string();
         let world = World::start_with(Kind::Sqlite, |config| {
-            config.homeservers[0]["hosts"] = json!([HOST]);
+            config.stand_at_host();
             config.homeservers[0]["upstream_url"] = json!(upstream);
         })
         .await?;
-        let client = Client::at(&at_host(&world)?)?;
+        let client = world.host()?;
         let versions = "_matrix/client/versions";
         assert_eq!(client.call(Method::GET, versions, None).await?.status, StatusCode::OK);
         eng.stop().await?;

@@ -10,6 +10,7 @@
 //! holds its call, or because Postgres says that it waits for a lock of the test's; everything else is looked at
 //! until it is so, with a deadline.
 
+mod at_host;
 mod browser;
 mod cas_faults;
 mod client;
@@ -48,6 +49,7 @@ mod scripted;
 mod secrecy;
 mod sweeping;
 mod tabs;
+mod ui_auth;
 mod visitor;
 mod wire;
 mod world;

@@ -1,0 +1,17 @@
+//! People sign in again for what is dangerous, and exactly that is done (MSC2454): with the real binary, and real parties
+//! wherever a moment need not be hit exactly.
+
+mod accounts;
+mod devices;
+mod keys;
+mod others;
+
+use crate::{at_host::App, world::World};
+
+/// The devices of an app's person, as the homeserver itself says.
+async fn devices(world: &World, app: &App) -> anyhow::Result<Vec<String>> {
+    let devices = world.components().eng.devices(app.access_token()).await?;
+    let mut ids: Vec<_> = devices.into_iter().map(|device| device.device_id).collect();
+    ids.sort();
+    Ok(ids)
+}
