@@ -365,6 +365,11 @@ macro_rules! conformance {
             }
 
             #[test]
+            fn a_homeserver_that_nobody_vouches_for_is_told_nothing() -> anyhow::Result<()> {
+                run(super::encrypted::a_homeserver_that_nobody_vouches_for_is_told_nothing($kind))
+            }
+
+            #[test]
             fn people_sign_in_at_their_homeservers_host() -> anyhow::Result<()> {
                 run(super::signing_in::people_sign_in_at_their_homeservers_host($kind))
             }

@@ -72,6 +72,8 @@ pub(super) struct Place {
     usher: Usher,
     /// The homeserver's own address; the portal is Usher's alone.
     homeserver: Option<Backend>,
+    /// Whether the homeserver has certificate authorities of its own (`ca_file`).
+    has_ca_file: bool,
 }
 
 /// One of Usher's own addresses.
@@ -242,6 +244,7 @@ fn place(homeserver: &HomeserverConfig, options: &Options, problems: &mut Proble
     if let (Some(listener), None) = (homeserver.listener, &options.usher) {
         place.usher = Usher { id: format!("usher-{}", place.id), address: Backend::from(listener).address };
     }
+    place.has_ca_file = backend.is_tls && homeserver.ca_pem.is_some();
     place.homeserver = Some(backend);
     Some(place)
 }
@@ -272,6 +275,7 @@ impl Place {
             listener,
             usher: Usher { id: "usher".to_owned(), address: usher.address },
             homeserver: None,
+            has_ca_file: false,
         }
     }
 }

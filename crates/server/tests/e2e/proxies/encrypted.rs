@@ -6,6 +6,7 @@ use std::{
     net::SocketAddr,
     path::Path,
     process::{Command, Stdio},
+    time::Duration,
 };
 
 use anyhow::{Context as _, ensure};
@@ -13,7 +14,7 @@ use serde_json::json;
 use usher_lab::real::{
     Progress, free_port,
     install::{self, Component},
-    process,
+    process::{self, Process},
 };
 
 use super::{
@@ -22,6 +23,7 @@ use super::{
     printed,
     spellings::{OURS, THEIRS, respelled},
 };
+use crate::wire::Wire;
 
 pub(super) async fn with_certificates_and_over_http_2_it_is_the_same(kind: Kind) -> anyhow::Result<()> {
     install::ensure(&[Component::DocumentTools], &Progress::printing()).await?;
@@ -57,10 +59,55 @@ pub(super) async fn with_certificates_and_over_http_2_it_is_the_same(kind: Kind)
     Ok(())
 }
 
-/// A certificate for each host, as nginx and Caddy want it (`NAME.pem`, `NAME.key`) and as HAProxy does (`usher/`).
+/// A homeserver that answers everything, with a certificate that only `ca_file` vouches for.
+pub(super) async fn a_homeserver_that_nobody_vouches_for_is_told_nothing(kind: Kind) -> anyhow::Result<()> {
+    let usher = Echo::start("usher").await?;
+    let [address, upstream] =
+        [free_port()?, free_port()?].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+    let directory = tempfile::tempdir()?;
+    certify(directory.path())?;
+    let authority = directory.path().join(format!("{HOST}-ca.pem"));
+    fs::copy(directory.path().join("localhost.pem"), &authority)?;
+    let mut server = process::command("openssl");
+    server.args([
+        "s_server",
+        "-www",
+        "-accept",
+        &upstream.to_string(),
+        "-cert",
+        "localhost.pem",
+        "-key",
+        "localhost.key",
+    ]);
+    server.current_dir(directory.path());
+    let mut server = Process::spawn("openssl s_server", server, &directory.path().join("log"))?;
+    server.listening(upstream, Duration::from_secs(20)).await?;
+
+    for (name, ca_file, expected) in [
+        ("localhost", None, [502, 503]),
+        ("localhost", Some(&authority), [200, 200]),
+        // The certificate is another's.
+        ("127.0.0.1", Some(&authority), [502, 503]),
+    ] {
+        let mut config = config(usher.address(), upstream)?;
+        config.homeservers[0]["upstream_url"] = json!(format!("https://{name}:{}", upstream.port()));
+        config.homeservers[0]["ca_file"] = json!(ca_file);
+        let printed = printed(kind.name(), &config, &["--plain", &address.to_string()])?;
+        let own = printed.replace("/etc/ssl/matrix", &format!("{}/matrix", directory.path().display()));
+        assert_eq!(own != printed, ca_file.is_some(), "{printed}");
+        let proxy = kind.start_with(&own, address).await?;
+        let mut wire = Wire::open(&address.to_string()).await?;
+        wire.say(format!("GET {} HTTP/1.0\r\nHost: {HOST}\r\n\r\n", THEIRS[4]).as_bytes()).await?;
+        let said = wire.answer().await.with_context(|| proxy.log_tail())?;
+        assert!(expected.contains(&said.status), "{name}, {ca_file:?}: {said:?}");
+    }
+    Ok(())
+}
+
+/// A certificate for each host and for the homeserver itself, as nginx and Caddy want it (`NAME.pem`, `NAME.key`) and as HAProxy does (`usher/`).
 fn certify(directory: &Path) -> anyhow::Result<()> {
     fs::create_dir(directory.join("usher"))?;
-    for host in [HOST, PORTAL] {
+    for host in [HOST, PORTAL, "localhost"] {
         let (pem, key) = (directory.join(format!("{host}.pem")), directory.join(format!("{host}.key")));
         let mut openssl = Command::new("openssl");
         openssl.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]);
