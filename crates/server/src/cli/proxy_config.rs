@@ -1,9 +1,10 @@
 //! `usher proxy-config KIND [SERVER_NAME]`: what the reverse proxy at the homeservers' hosts and the portal's needs, whole
 //! and commented, so that nobody has to find out alone which paths to hand over in which spelling.
 //!
-//! The templates lie beside this file, one for each proxy; which paths are Usher's is in `paths`, what may be written into
-//! them in `site`.
+//! The templates lie beside this file, one for each proxy; which paths are Usher's is in `paths`, what is written into them in
+//! `site` and `backend`.
 
+mod backend;
 mod paths;
 mod site;
 
@@ -14,7 +15,10 @@ use clap::{Args, ValueEnum};
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, context, syntax::SyntaxConfig, value::Serde};
 use ruma_common::OwnedServerName;
 
-use self::site::{Backend, Options, Site};
+use self::{
+    backend::Backend,
+    site::{Options, Site},
+};
 use super::{print, start::ConfigFile};
 use crate::config::{Config, HomeserverConfig, Problems};
 
