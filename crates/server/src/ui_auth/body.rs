@@ -103,7 +103,9 @@ impl Parsed {
             Some(CanonicalJsonValue::Object(auth)) => {
                 check_keys(&auth)?;
                 match auth.get("session") {
-                    None => Auth::None,
+                    None | Some(CanonicalJsonValue::Null) => Auth::None,
+                    // Synapse begins another session of its own for it.
+                    Some(CanonicalJsonValue::String(session)) if session.is_empty() => Auth::None,
                     Some(CanonicalJsonValue::String(session)) if session_id::claims_to_be_ours(session) => {
                         Auth::Ours(session.clone())
                     }
@@ -266,7 +268,8 @@ mod tests {
             ("ours", r#"{"session":"ushu_x","type":"m.login.sso"}"#, Auth::Ours("ushu_x".to_owned())),
             ("ours alone", r#"{"session":"ushu_"}"#, Auth::Ours("ushu_".to_owned())),
             ("another's", r#"{"session":"xushu_"}"#, Auth::Foreign),
-            ("an empty one", r#"{"session":""}"#, Auth::Foreign),
+            ("an empty one", r#"{"session":""}"#, Auth::None),
+            ("null", r#"{"type":"m.login.sso","session":null}"#, Auth::None),
         ] {
             let parsed = Parsed::read(format!(r#"{{"auth":{auth}}}"#).as_bytes()).expect("it is understood");
             assert_eq!(parsed.auth, expected, "{name}");

@@ -2,6 +2,7 @@
 //! that can lie.
 
 mod binding;
+mod bypass;
 mod endpoints;
 mod fallback;
 mod faults;
