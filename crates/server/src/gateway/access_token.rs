@@ -2,7 +2,8 @@
 //! <https://spec.matrix.org/v1.19/client-server-api/#client-authentication>
 //!
 //! A homeserver that found another token than we did would do what its owner never confirmed, so there has to be exactly
-//! one, in a form that nobody reads otherwise.
+//! one, in a form that nobody reads otherwise. Twisted, and with it Synapse, takes a semicolon in a query for an
+//! ampersand, and a form in the body of a POST for more of the query; a body can be a form and JSON at once.
 
 use actix_web::{
     HttpRequest,
@@ -22,7 +23,7 @@ pub(super) enum AccessToken {
     None,
     /// One.
     One(SecretString),
-    /// Several, or something that is none.
+    /// Several, something that is none, or none where another may see one.
     Unreadable,
 }
 
@@ -35,13 +36,31 @@ pub(super) fn access_token(request: &HttpRequest) -> AccessToken {
             None => return AccessToken::Unreadable,
         }
     }
-    let query = form_urlencoded::parse(request.query_string().as_bytes());
-    found.extend(query.filter(|(name, _)| name == "access_token").map(|(_, value)| value.into_owned()));
+    let query = request.query_string();
+    let in_query: Vec<_> = tokens(query).collect();
+    if !query.split(';').flat_map(tokens).eq(in_query.iter().cloned()) {
+        return AccessToken::Unreadable;
+    }
+    found.extend(in_query);
     match <[String; 1]>::try_from(found) {
         Ok([token]) if is_token(&token) => AccessToken::One(SecretString::from(token)),
-        Err(found) if found.is_empty() => AccessToken::None,
+        Err(found) if found.is_empty() && !has_form(request) => AccessToken::None,
         Ok(_) | Err(_) => AccessToken::Unreadable,
     }
+}
+
+fn tokens(query: &str) -> impl Iterator<Item = String> {
+    form_urlencoded::parse(query.as_bytes())
+        .filter(|(name, _)| name == "access_token")
+        .map(|(_, value)| value.into_owned())
+}
+
+/// Whether the body says that it is a form, of whichever kind: no endpoint of ours has one.
+fn has_form(request: &HttpRequest) -> bool {
+    request
+        .headers()
+        .get_all(header::CONTENT_TYPE)
+        .any(|value| String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase().contains("form"))
 }
 
 /// RFC 9110 section 11.1: the scheme's case does not matter.
@@ -109,8 +128,38 @@ mod tests {
             ("a blank in it", &["Bearer a b"], "", "unreadable"),
             ("beyond ASCII", &[], "?access_token=%C3%B6", "unreadable"),
             ("a long one", &[], &format!("?access_token={long}"), "unreadable"),
+            ("a semicolon elsewhere", &["Bearer syt_a"], "?x=1;y=2", "syt_a"),
+            ("one after a semicolon", &[], "?x;access_token=syt_a", "unreadable"),
+            ("beside a header", &["Bearer syt_a"], "?x;access_token=syt_b", "unreadable"),
+            ("before another", &[], "?x;access_token=syt_b&access_token=syt_a", "unreadable"),
+            ("one with a semicolon in it", &[], "?access_token=syt_a;b", "unreadable"),
+            ("escaped, it is in the token", &[], "?access_token=syt_a%3Bb", "syt_a;b"),
         ] {
             assert_eq!(read(headers, query), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn without_a_token_a_form_is_not_taken_for_nobodys() {
+        let json = "application/json";
+        for (name, types, is_nobodys) in [
+            ("no type", &[][..], true),
+            ("JSON", &[json], true),
+            ("plain text", &["text/plain;charset=UTF-8"], true),
+            ("a form", &["application/x-www-form-urlencoded"], false),
+            ("in another case, with a parameter", &["Application/X-WWW-Form-Urlencoded; a=b"], false),
+            ("in parts", &["multipart/form-data; boundary=x"], false),
+            ("beside JSON", &[json, "application/x-www-form-urlencoded"], false),
+        ] {
+            let request = || {
+                let add =
+                    |request: TestRequest, value: &&str| request.append_header(("content-type", *value));
+                types.iter().fold(TestRequest::post(), add)
+            };
+            let read = access_token(&request().to_http_request());
+            assert_eq!(matches!(read, AccessToken::None), is_nobodys, "{name}");
+            let with_token = request().append_header(("authorization", "Bearer syt_a")).to_http_request();
+            assert!(matches!(access_token(&with_token), AccessToken::One(_)), "{name}");
         }
     }
 }

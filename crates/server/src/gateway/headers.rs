@@ -22,8 +22,8 @@ const HOP_BY_HOP: [&str; 9] = [
 ];
 
 /// Of a request, besides: `Host` is the upstream's, we have answered `Expect`, where the request came from is ours to
-/// say, and a method that stands in a header would be another than the one we looked at.
-const NOT_PASSED_ON: [&str; 7] = [
+/// say, and a method or a path that stands in a header would be another than the one we looked at.
+const NOT_PASSED_ON: [&str; 10] = [
     "host",
     "expect",
     "forwarded",
@@ -31,20 +31,26 @@ const NOT_PASSED_ON: [&str; 7] = [
     "x-http-method",
     "x-http-method-override",
     "x-method-override",
+    "x-original-method",
+    "x-original-url",
+    "x-rewrite-url",
 ];
 
 /// All that say where a request came from.
 const FORWARDED: &str = "x-forwarded-";
 
-/// Frames the body: nobody can have it taken out by naming it in `Connection`.
-const CONTENT_LENGTH: &str = "content-length";
+/// Nobody can have these taken out by naming them in `Connection`: one frames the body, by the other we found whose the
+/// request is, and without it the homeserver might find somebody else.
+const END_TO_END: [&str; 2] = ["content-length", "authorization"];
 
 /// The headers of a request as the homeserver is to see them. `scheme`: how clients reach it, if no proxy says.
 pub(super) fn of_request(headers: &ClientHeaders, arrival: &Arrival, scheme: &'static str) -> HeaderMap {
     let named = named(headers.get_all("connection").map(ClientValue::as_bytes));
     let mut passed = HeaderMap::with_capacity(headers.len() + 5);
     for (name, value) in headers {
-        let is_ours = NOT_PASSED_ON.contains(&name.as_str()) || name.as_str().starts_with(FORWARDED);
+        // Some servers take one for the other.
+        let dashed = name.as_str().replace('_', "-");
+        let is_ours = NOT_PASSED_ON.contains(&dashed.as_str()) || dashed.starts_with(FORWARDED);
         if is_ours || !is_end_to_end(name.as_str(), &named) {
             continue;
         }
@@ -77,7 +83,7 @@ pub(super) fn of_answer(headers: &HeaderMap) -> impl Iterator<Item = (&str, &[u8
 }
 
 fn is_end_to_end(name: &str, named: &[String]) -> bool {
-    !HOP_BY_HOP.contains(&name) && (name == CONTENT_LENGTH || !named.iter().any(|named| named == name))
+    !HOP_BY_HOP.contains(&name) && (END_TO_END.contains(&name) || !named.iter().any(|named| named == name))
 }
 
 /// What `Connection` names, in lower case.

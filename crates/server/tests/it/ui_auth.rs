@@ -224,7 +224,7 @@ pub(crate) fn deeds(app: &TestApp) -> usize {
         Endpoint::DeleteDevices,
         Endpoint::Deactivate,
         Endpoint::AddThreepid,
-        Endpoint::Threepids,
+        Endpoint::Threepid,
     ];
     endpoints.into_iter().map(|endpoint| app.eng.calls_to(endpoint).len()).sum()
 }

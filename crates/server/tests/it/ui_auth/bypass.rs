@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::json;
 use usher_lab::scripted::homeserver::Endpoint;
 
-use super::{client, session_of, start};
+use super::{ENG, client, session_of, start};
 use crate::app::Answer;
 
 #[tokio::test]
@@ -19,7 +19,7 @@ async fn a_made_up_session_adds_no_address_where_the_homeserver_does_not_ask() {
         });
         session_of(&phone.post("/account/3pid", &body).await);
     }
-    assert!(app.eng.calls_to(Endpoint::Threepids).is_empty());
+    assert!(app.eng.calls_to(Endpoint::Threepid).is_empty());
     assert!(app.eng.user(&phone.user).expect("she is there").emails.is_empty());
 }
 
@@ -33,4 +33,49 @@ async fn a_made_up_session_gets_no_login_token_of_the_homeservers() {
         session_of(&Answer::read(request).await);
     }
     assert!(app.eng.calls_to(Endpoint::LoginToken).is_empty());
+}
+
+#[tokio::test]
+async fn a_token_that_only_the_homeserver_would_find_takes_nothing_past_us() {
+    let app = start().await;
+    let phone = client(&app, "alice", "PHONE").await;
+    app.eng.set_password("@pat:eng.ac.cdl", "secret");
+    let pats = app.eng.open_session("@pat:eng.ac.cdl", "PATS", None);
+    let form = "Content-Type: application/x-www-form-urlencoded\r\n";
+    // JSON to one reader, a form to another.
+    let both = format!(r#"{{"three_pid_creds":{{}},"x":"&access_token={}&"}}"#, phone.token);
+    for (name, query, headers, body) in [
+        ("after a semicolon", format!("?x;access_token={}", phone.token), String::new(), "{}"),
+        (
+            "before somebody else's",
+            format!("?x;access_token={}&access_token={pats}", phone.token),
+            String::new(),
+            "{}",
+        ),
+        ("in a form", String::new(), form.to_owned(), &both),
+        (
+            "in a form, with JSON before it",
+            String::new(),
+            format!("Content-Type: application/json\r\n{form}"),
+            &both,
+        ),
+    ] {
+        app.eng.forget_calls();
+        let raw = format!(
+            "POST /_matrix/client/v3/account/3pid{query} HTTP/1.1\r\nHost: {ENG}\r\n{headers}Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
+            body.len()
+        );
+        let answer = app.raw(&raw).await;
+        assert!(answer.starts_with("HTTP/1.1 401"), "{name}: {answer}");
+        assert!(app.eng.calls().is_empty(), "{name}: the homeserver is asked nothing");
+    }
+    app.eng.forget_calls();
+    let raw = format!(
+        "POST /_matrix/client/v3/account/3pid HTTP/1.1\r\nHost: {ENG}\r\nAuthorization: Bearer {pats}\r\n{form}Content-Length: {}\r\nConnection: close, Authorization\r\n\r\n{both}",
+        both.len()
+    );
+    app.raw(&raw).await;
+    let calls = app.eng.calls_to(Endpoint::Threepid);
+    assert_eq!(calls.len(), 1, "pat is not linked");
+    assert_eq!(calls[0].headers["authorization"], format!("Bearer {pats}"), "and the request is still pat's");
 }
