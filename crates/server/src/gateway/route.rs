@@ -79,9 +79,11 @@ fn below_version<'a, 'b>(segments: &'a [&'b str]) -> Option<&'a [&'b str]> {
     let ["_matrix", "client", rest @ ..] = segments else { return None };
     let rest = if let ["api", rest @ ..] = rest { rest } else { rest };
     let [version, tail @ ..] = rest else { return None };
+    // `v3`, `r0.6.1`, and what they were called before: `v2_alpha`.
     let is_version = *version == "unstable"
         || version.strip_prefix(['r', 'v']).is_some_and(|rest| {
-            !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
+            rest.starts_with(|first: char| first.is_ascii_digit())
+                && rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._".contains(&byte))
         });
     is_version.then_some(tail)
 }
@@ -98,7 +100,8 @@ fn dangerous(method: &str, tail: &[&str]) -> Option<Endpoint> {
         ("POST", ["account", "3pid"]) => Some(Endpoint::AddThreepid { is_deprecated: true }),
         ("POST", ["account", "deactivate"]) => Some(Endpoint::Deactivate),
         ("POST", ["account", "password"]) => Some(Endpoint::ChangePassword),
-        ("POST", ["login", "get_token"] | ["org.matrix.msc3882", "login", "get_token"]) => {
+        // Synapse has it without `get_` under its unstable name.
+        ("POST", ["login", "get_token"] | ["org.matrix.msc3882", "login", "token" | "get_token"]) => {
             Some(Endpoint::GetLoginToken)
         }
         _ => None,

@@ -50,6 +50,7 @@ fn what_needs_ui_auth_is_known_in_every_spelling() {
         ("DELETE", "/_matrix/client/v1/devices/PHONE", device("PHONE")),
         ("DELETE", "/_matrix/client/v99/devices/PHONE", device("PHONE")),
         ("DELETE", "/_matrix/client/r0.6.1/devices/PHONE", device("PHONE")),
+        ("DELETE", "/_matrix/client/v2_alpha/devices/PHONE", device("PHONE")),
         ("DELETE", "/_matrix/client/unstable/devices/PHONE", device("PHONE")),
         ("DELETE", "/_matrix/client/api/v1/devices/PHONE", device("PHONE")),
         ("DELETE", "/_matrix/client/v3/%64evices/PHONE", device("PHONE")),
@@ -106,6 +107,8 @@ fn what_needs_ui_auth_is_known_in_every_spelling() {
             "/_matrix/client/unstable/org.matrix.msc3882/login/get_token",
             ours(Endpoint::GetLoginToken),
         ),
+        ("POST", "/_matrix/client/unstable/org.matrix.msc3882/login/token", ours(Endpoint::GetLoginToken)),
+        ("POST", "/_matrix/client/v3/login/token", None),
         ("POST", "/_matrix/client/v3/login", Some(Route::Login)),
         ("POST", "/_matrix/media/v3/upload", None),
     ] {
