@@ -19,6 +19,7 @@ mod land;
 mod sealed;
 mod select;
 
+pub(crate) use admission::{is_admitted, meets};
 pub use adopt::AdoptError;
 pub(crate) use begin::begin_ui_auth;
 pub use begin::{BeginError, Begun, begin};

@@ -7,12 +7,12 @@ use crate::app::{App, ServedHomeserver};
 
 /// Whether a person meets what their provider's section requires of its people. Nobody is let in by a provider that is
 /// not configured.
-pub(super) fn is_admitted(app: &App, identity: &Identity) -> bool {
+pub(crate) fn is_admitted(app: &App, identity: &Identity) -> bool {
     app.providers.get(&identity.provider).is_some_and(|provider| all_met(&provider.require, identity))
 }
 
 /// Whether a person meets what a homeserver requires.
-pub(super) fn meets(homeserver: &ServedHomeserver, identity: &Identity) -> bool {
+pub(crate) fn meets(homeserver: &ServedHomeserver, identity: &Identity) -> bool {
     all_met(&homeserver.config.require, identity)
 }
 

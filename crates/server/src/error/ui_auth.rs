@@ -157,6 +157,12 @@ pub(super) fn confirmation(cause: &ConfirmationError, error: &dyn std::error::Er
         ConfirmationError::Refused(NotEnough::NotLinked | NotEnough::AnotherPerson) => {
             (Loudness::Warn, PageProblem::retry(StatusCode::FORBIDDEN, "another-person"))
         }
+        ConfirmationError::NotAdmitted => {
+            (Loudness::Warn, PageProblem::new(StatusCode::FORBIDDEN, "not-admitted"))
+        }
+        ConfirmationError::NotAllowed(name) => {
+            (Loudness::Warn, PageProblem::new(StatusCode::FORBIDDEN, "not-allowed").about(name.as_str()))
+        }
         ConfirmationError::Unknown => {
             (Loudness::Info, PageProblem::new(StatusCode::BAD_REQUEST, "ui-auth-unknown"))
         }

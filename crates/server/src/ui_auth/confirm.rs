@@ -1,9 +1,10 @@
 //! A person has come back from the provider: their session is confirmed, if they are its person.
 //!
-//! `accept` judges, by the account that is linked to them on the session's homeserver. The attempt is spent in the
-//! transaction that confirms the session, with the provider's one-time keys. No link is ever made here.
+//! `accept` judges, by the account that is linked to them on the session's homeserver. What provider and homeserver
+//! require of people holds as at every sign-in: a login token is another one. The attempt is spent in the transaction that
+//! confirms the session, with the provider's one-time keys. No link is ever made here.
 
-use ruma_common::{ServerName, UserId};
+use ruma_common::{OwnedServerName, ServerName, UserId};
 use usher_core::{Freshness, Handle, Identity, Purpose, Refusal, accept, provider::OneTime};
 use usher_store::{
     AttemptHash, PersonKey, StoreError, UiAuthHandleHash, UpstreamSessionHash, links,
@@ -12,7 +13,7 @@ use usher_store::{
 
 use crate::{
     app::{App, ConfiguredProvider},
-    attempt::Attempt,
+    attempt::{Attempt, is_admitted, meets},
     login::spend_keys,
 };
 
@@ -22,6 +23,12 @@ pub enum ConfirmationError {
     /// The person is not the session's, or did not authenticate anew.
     #[error("the answer is not enough for what was asked")]
     Refused(#[from] Refusal),
+    /// The person does not meet what their provider's section requires.
+    #[error("the person does not meet what the provider requires")]
+    NotAdmitted,
+    /// The person does not meet what their homeserver's section requires.
+    #[error("the person does not meet what {0} requires")]
+    NotAllowed(OwnedServerName),
     /// There is no such session, or none any more.
     #[error("there is no such session")]
     Unknown,
@@ -70,6 +77,12 @@ pub(crate) async fn confirm(
     let linked = linked_account(app, identity, homeserver).await?;
     let now = app.clock.now();
     accept(&attempt.purpose, attempt.freshness, identity, linked.as_deref(), configured.skew, now)?;
+    if !is_admitted(app, identity) {
+        return Err(ConfirmationError::NotAdmitted);
+    }
+    if !app.homeservers.get(homeserver).is_some_and(|homeserver| meets(homeserver, identity)) {
+        return Err(ConfirmationError::NotAllowed(homeserver.clone()));
+    }
     let upstream_session = identity
         .upstream_session
         .as_ref()

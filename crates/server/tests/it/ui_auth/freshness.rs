@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::json;
+use usher_lab::scripted::cas::CasPerson;
 
 use super::{auth, client, deeds, session_of, start, start_with};
+use crate::app::Answer;
 
 #[tokio::test]
 async fn the_provider_is_asked_for_new_credentials_at_both_ends() {
@@ -125,7 +127,7 @@ async fn grace_is_for_device_deletions_on_the_device_that_proved_itself() {
     session_of(&laptop.delete_device("D", &json!({})).await);
     session_of(&phone.post("/account/deactivate", &json!({})).await);
     let get_token = phone.request(Method::POST, "/_matrix/client/v1/login/get_token").body("{}");
-    session_of(&crate::app::Answer::read(get_token).await);
+    session_of(&Answer::read(get_token).await);
     app.clock.advance(Duration::from_mins(5));
     session_of(&phone.delete_device("D", &json!({})).await);
     assert!(phone.has_device("D") && !phone.has_device("B") && !phone.has_device("C"));
@@ -159,4 +161,30 @@ async fn a_live_session_gives_no_grace() {
     phone.browser(&session).confirmed_by("alice").await;
     assert_eq!(phone.delete_device("A", &auth(&session)).await.status, 200);
     session_of(&phone.delete_device("B", &json!({})).await);
+}
+
+#[tokio::test]
+async fn whoever_may_not_sign_in_any_more_confirms_nothing() {
+    let staff = json!([{ "attribute": "affiliation", "contains": "staff" }]);
+    let dora = |affiliation: &str| {
+        CasPerson::new("dora").with("department", "engineering").with("affiliation", affiliation)
+    };
+    for (place, title) in
+        [("providers", "You may not sign in here"), ("homeservers", "You may not use your homeserver")]
+    {
+        let app = start_with(|config| config[place][0]["require"] = staff.clone()).await;
+        app.cas.add_person(dora("staff"));
+        let phone = client(&app, "dora", "PHONE").await;
+        let path = "/_matrix/client/v1/login/get_token";
+        let get_token = async |body: String| Answer::read(phone.request(Method::POST, path).body(body)).await;
+        let session = session_of(&get_token("{}".to_owned()).await);
+        app.cas.add_person(dora("guest"));
+        let back = phone.browser(&session).confirmed_by("dora").await;
+        assert_eq!((back.status.as_u16(), back.title()), (403, title), "{place}");
+        let again = get_token(auth(&session).to_string()).await;
+        assert_eq!(session_of(&again), session, "{place}: it is not confirmed");
+        app.cas.add_person(dora("staff"));
+        assert_eq!(phone.browser(&session).confirmed_by("dora").await.status, 302, "{place}");
+        assert_eq!(get_token(auth(&session).to_string()).await.status, 200, "{place}");
+    }
 }
