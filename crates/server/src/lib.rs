@@ -9,6 +9,7 @@ pub mod attempt;
 pub mod cli;
 pub mod clock;
 pub mod config;
+mod errands;
 mod error;
 mod gateway;
 mod health;

@@ -9,4 +9,4 @@ mod worker;
 
 pub(crate) use gifts::Gifts;
 pub(crate) use up_to_date::keep_up_to_date;
-pub(crate) use worker::start;
+pub(crate) use worker::Provisioning;

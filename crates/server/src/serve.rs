@@ -21,10 +21,12 @@ use ruma_common::OwnedServerName;
 use crate::{
     app::App,
     config::Config,
+    errands,
     gateway::gate,
     http::outer,
     paced::{Paced, Patience},
-    provision, routes, sweep, threads,
+    provision::Provisioning,
+    routes, sweep, threads,
 };
 
 /// How long requests under way may take to end after SIGTERM: a handoff's deadline and its transaction.
@@ -70,7 +72,7 @@ pub fn bind(config: &Config) -> anyhow::Result<Vec<(TcpListener, Listener)>> {
 /// The server, not yet polled. SIGTERM and Ctrl-C end it: no new connections, requests under way are finished.
 pub fn serve(app: Arc<App>, listeners: Vec<(TcpListener, Listener)>) -> anyhow::Result<Server> {
     sweep::start(&app);
-    provision::start(&app);
+    errands::start::<Provisioning>(&app);
     let data = web::Data::from(app);
     let mut server =
         ServerBuilder::default().workers(threads::of_either_half()).shutdown_timeout(SHUTDOWN_SECONDS);

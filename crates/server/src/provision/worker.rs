@@ -1,22 +1,13 @@
-//! Works off what accounts are still to be given: one task for each homeserver, so that one that is away keeps no other
-//! waiting.
+//! Works off what accounts are still to be given.
 //!
-//! A row is claimed under a lease, the call is made, the row goes. Whatever fails is tried again, ever more rarely and at
-//! least once an hour, until it is done, the account is removed, or the config does not want it any more. A process that
-//! is killed leaves a lease that runs out. Nothing that is given does harm if it is given twice.
+//! A row is claimed under a lease, the call is made, the row goes. Whatever fails is tried again until it is done, the
+//! account is removed, or the config does not want it any more. A process that is killed leaves a lease that runs out.
+//! Nothing that is given does harm if it is given twice.
 
-use std::{
-    sync::{Arc, Weak},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use ruma_common::{OwnedServerName, RoomOrAliasId};
-use tokio::{
-    sync::Notify,
-    task::JoinSet,
-    time::{Instant, MissedTickBehavior},
-};
-use usher_core::Entropy;
+use tokio::{sync::Notify, task::JoinSet};
 use usher_homeserver::{AddedEmail, CallError};
 use usher_store::{
     Lease, StoreError,
@@ -25,19 +16,16 @@ use usher_store::{
 
 use crate::{
     app::{App, ServedHomeserver},
+    errands::{Errands, pause_after},
     error::chain,
 };
 
-/// Rows of other replicas, of processes that died, and of an hour ago are found by looking.
-const INTERVAL: Duration = Duration::from_mins(1);
 /// Calls to one homeserver at once.
 const BATCH: u32 = 8;
 /// What one gift may take at most, in calls.
 const MAX_CALLS: u32 = 3;
 /// What is left of a lease when the last call has timed out.
 const LEASE_MARGIN: Duration = Duration::from_secs(30);
-const FIRST_PAUSE: Duration = Duration::from_secs(5);
-const LONGEST_PAUSE: Duration = Duration::from_hours(1);
 
 /// What became of a row.
 enum Outcome {
@@ -55,62 +43,22 @@ enum Failure {
     Unreadable,
 }
 
-/// Works until the app is gone.
-pub(crate) fn start(app: &Arc<App>) {
-    for homeserver in app.homeservers.iter() {
-        let (app, wake) = (Arc::downgrade(app), Arc::clone(&homeserver.newcomers));
-        tokio::spawn(work(app, homeserver.config.server_name.clone(), wake));
-    }
-    tokio::spawn(look_out(Arc::downgrade(app)));
-}
+/// What accounts are still to be given.
+pub(crate) struct Provisioning;
 
-/// Wakes the tasks of homeservers that something is due at: one statement, however many homeservers there are.
-async fn look_out(app: Weak<App>) {
-    let mut interval = tokio::time::interval(INTERVAL);
-    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        interval.tick().await;
-        let Some(app) = Weak::upgrade(&app) else { return };
-        match provisioning::list_due(&app.store, app.clock.now()).await {
-            Ok(due) => {
-                let due = due.iter().filter_map(|server_name| app.homeservers.get(server_name));
-                due.for_each(|homeserver| homeserver.newcomers.notify_one());
-            }
-            Err(cause) => {
-                let cause = chain(&cause);
-                tracing::warn!(cause, "what accounts are still to be given could not be looked up");
-            }
-        }
-    }
-}
+impl Errands for Provisioning {
+    const WHAT: &'static str = "what accounts are still to be given";
 
-async fn work(app: Weak<App>, server_name: OwnedServerName, wake: Arc<Notify>) {
-    // When the first of those that failed here is due again.
-    let mut due: Option<Instant> = None;
-    loop {
-        let again = async {
-            match due {
-                Some(due) => tokio::time::sleep_until(due).await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            () = wake.notified() => {}
-            () = again => due = None,
-        }
-        let Some(app) = Weak::upgrade(&app) else { return };
-        let Some(homeserver) = app.homeservers.get(&server_name) else { return };
-        match round(&app, homeserver).await {
-            Ok(None) => {}
-            Ok(Some(pause)) => {
-                let again = Instant::now() + pause;
-                due = Some(due.map_or(again, |due| due.min(again)));
-            }
-            Err(cause) => {
-                let cause = chain(&cause);
-                tracing::warn!(homeserver = %server_name, cause, "accounts have to wait for what they are given");
-            }
-        }
+    fn wake(homeserver: &ServedHomeserver) -> &Arc<Notify> {
+        &homeserver.newcomers
+    }
+
+    async fn list_due(app: &App) -> Result<Vec<OwnedServerName>, StoreError> {
+        provisioning::list_due(&app.store, app.clock.now()).await
+    }
+
+    async fn round(app: &Arc<App>, homeserver: &ServedHomeserver) -> Result<Option<Duration>, StoreError> {
+        round(app, homeserver).await
     }
 }
 
@@ -167,7 +115,7 @@ async fn give(
             Ok(None)
         }
         Outcome::Failed(failure) => {
-            let pause = pause_after(task.attempts, &failure, &*app.entropy);
+            let pause = pause_after(task.attempts, failure.call(), &*app.entropy);
             let not_before = app.clock.now().plus(pause);
             provisioning::postpone(&app.store, task, lease, not_before, failure.code()).await?;
             failure.log(homeserver, task, pause);
@@ -215,22 +163,14 @@ async fn note_given(app: &App, lease: &Lease, task: &Task) -> Result<(), StoreEr
     tx.commit().await
 }
 
-/// Twice as long each time, up to an hour, and up to a quarter less: what failed together does not come back together.
-fn pause_after(attempts: u32, failure: &Failure, entropy: &dyn Entropy) -> Duration {
-    let doubled = 2_u32.saturating_pow(attempts.saturating_sub(1));
-    let pause = FIRST_PAUSE.saturating_mul(doubled).min(LONGEST_PAUSE);
-    let mut byte = [0_u8; 1];
-    entropy.fill(&mut byte);
-    let pause = pause.saturating_sub(pause / 4 * u32::from(byte[0]) / 255);
-    match failure {
-        Failure::Call(CallError::RateLimited { retry_after: Some(after) }) => {
-            pause.max((*after).min(LONGEST_PAUSE))
-        }
-        Failure::Call(_) | Failure::EmailInUse | Failure::Unreadable => pause,
-    }
-}
-
 impl Failure {
+    fn call(&self) -> Option<&CallError> {
+        match self {
+            Self::Call(error) => Some(error),
+            Self::EmailInUse | Self::Unreadable => None,
+        }
+    }
+
     fn code(&self) -> &str {
         match self {
             Self::Call(error) => error.code(),
@@ -258,37 +198,5 @@ impl Failure {
         } else {
             tracing::warn!(user.mxid = %user, %kind, cause, attempts, again, "an account has to wait for what it is given");
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use usher_core::testing::SeededEntropy;
-
-    use super::*;
-
-    #[test]
-    fn pauses_grow_to_an_hour_and_differ() {
-        let entropy = SeededEntropy::new(1);
-        let pause = |attempts| pause_after(attempts, &Failure::EmailInUse, &entropy);
-        for (attempts, longest) in
-            [(0, 5), (1, 5), (2, 10), (3, 20), (10, 2560), (11, 3600), (u32::MAX, 3600)]
-        {
-            let longest = Duration::from_secs(longest);
-            let paused = pause(attempts);
-            assert!(paused <= longest && paused >= longest * 3 / 4, "{attempts}: {paused:?}");
-        }
-        assert_ne!(pause(11), pause(11));
-    }
-
-    #[test]
-    fn a_homeserver_that_says_when_is_heeded() {
-        let limited = |seconds| {
-            let retry_after = Some(Duration::from_secs(seconds));
-            pause_after(1, &Failure::Call(CallError::RateLimited { retry_after }), &SeededEntropy::new(1))
-        };
-        assert_eq!(limited(600), Duration::from_mins(10));
-        assert_eq!(limited(999_999), LONGEST_PAUSE);
-        assert!(limited(0) > Duration::from_secs(3));
     }
 }
