@@ -6,11 +6,12 @@
 //! (the answer's schema).
 //!
 //! Not here: CAS 1 (`/validate` binds no attributes and cannot be told from a page), `gateway` (a person who is
-//! not signed in is asked), obtaining proxy tickets, and single logout, for which the service ticket is kept as
-//! the upstream session.
+//! not signed in is asked) and obtaining proxy tickets. Single logout (2.3.3) names a service ticket, which is kept as the
+//! upstream session.
 
 mod backend;
 mod config;
+mod logout;
 mod provider;
 mod response;
 mod service_url;

@@ -11,11 +11,15 @@ use url::Url;
 use usher_core::{
     Callback, Challenge, Ctx, Demand, Descriptor, Evidence, Freshness, Handle, Identity, Issuer, Outcome,
     Proof, ProviderError, SsoProvider, Subject,
-    provider::{BrowserStep, Endpoint, Method, ProviderState, ReturnTrip, UpstreamSession},
+    provider::{
+        BrowserStep, Endpoint, LogoutNotice, LogoutProof, LogoutReply, Method, ProviderState, ReturnTrip,
+        UpstreamSession,
+    },
 };
 
 use crate::{
     config::Settings,
+    logout,
     response::Success,
     service_url::{handle_in, service_url},
     ticket::{Ticket, TicketKind},
@@ -142,7 +146,7 @@ impl SsoProvider for CasProvider {
     fn endpoint(&self, method: Method, tail: &str) -> Option<Endpoint> {
         match method {
             Method::Get => handle_in(tail).map(|_| Endpoint::Answer),
-            Method::Post => None,
+            Method::Post => handle_in(tail).map(|_| Endpoint::Logout),
         }
     }
 
@@ -193,6 +197,21 @@ impl SsoProvider for CasProvider {
         };
         // The CAS server spends the ticket (3.1.1), so there is nothing to remember here.
         Ok(Outcome::Done(Proof { identity, spend: Vec::new() }))
+    }
+
+    /// CAS protocol 2.3.3: the ticket that the session was opened with, at the service URL that it was issued for.
+    async fn logout(&self, _: &Ctx<'_>, callback: &Callback) -> Result<LogoutNotice, ProviderError> {
+        let handle = self.handle(callback)?;
+        let request = callback.form.one(logout::PARAMETER).map_err(ProviderError::malformed)?;
+        let ticket = logout::read(request).map_err(ProviderError::malformed)?;
+        Ok(LogoutNotice {
+            issuer: self.settings.issuer.clone(),
+            subject: None,
+            upstream_session: Some(UpstreamSession(ticket)),
+            proof: LogoutProof::Knowledge { attempt: handle },
+            spend: Vec::new(),
+            reply: LogoutReply::Empty,
+        })
     }
 
     async fn probe(&self, _: &Ctx<'_>) -> Result<(), ProviderError> {

@@ -6,6 +6,8 @@
 
 mod bounds;
 
+pub(crate) use bounds::{MAX_NODES, check_text};
+
 use std::collections::BTreeMap;
 
 use roxmltree::{Document, Node, ParsingOptions};

@@ -19,7 +19,7 @@ pub use challenge::{BrowserStep, Challenge, Demand, Hints, ProviderState, Return
 pub use error::{ProviderError, ProviderFailure};
 pub use identity::{Evidence, Identity, OneTime, Outcome, Proof, UpstreamSession};
 pub use ids::{Handle, Issuer, ParseIdError, ProviderId, Subject};
-pub use notice::{Document, LogoutNotice, LogoutReply};
+pub use notice::{Document, LogoutNotice, LogoutProof, LogoutReply};
 
 use crate::{Entropy, Timestamp};
 

@@ -33,7 +33,11 @@ const INSERT_TOKEN: &str = "
     INSERT INTO login_tokens
         (token_hash, attempt_hash, mxid, audience, provider, issuer, subject, upstream_session_hash,
          state, issued_at, lifetime, expires_at, keep_until)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'issued', $9, $10, $11, $12)
+    SELECT $1, $2, $3, $4, $5, $6, $7, $8, 'issued', $9, $10, $11, $12
+    WHERE NOT (EXISTS (SELECT 1 FROM logouts WHERE logouts.upstream_session_hash = $8)
+        OR EXISTS (SELECT 1 FROM logouts
+            WHERE logouts.provider = $5 AND logouts.issuer = $6 AND logouts.subject = $7
+                AND logouts.upstream_session_hash IS NULL AND logouts.received_at >= $13))
     ON CONFLICT DO NOTHING";
 
 const CLAIM: &str = "
@@ -47,11 +51,23 @@ const CLAIM: &str = "
             WHERE links.provider = login_tokens.provider AND links.issuer = login_tokens.issuer
                 AND links.subject = login_tokens.subject AND links.server_name = login_tokens.audience
                 AND links.mxid = login_tokens.mxid AND accounts.state = 'active')
+        AND NOT (EXISTS (SELECT 1 FROM logouts
+                WHERE logouts.upstream_session_hash = login_tokens.upstream_session_hash)
+            OR EXISTS (SELECT 1 FROM logouts
+                WHERE logouts.provider = login_tokens.provider AND logouts.issuer = login_tokens.issuer
+                    AND logouts.subject = login_tokens.subject AND logouts.upstream_session_hash IS NULL
+                    AND logouts.received_at >= login_tokens.issued_at))
     RETURNING mxid, device_id, provider, issuer, subject, upstream_session_hash";
 
 const REDEEM: &str = "
     UPDATE login_tokens SET state = 'redeemed', lease = NULL, claimed_until = NULL
-    WHERE token_hash = $1 AND state = 'claimed' AND lease = $2";
+    WHERE token_hash = $1 AND state = 'claimed' AND lease = $2
+        AND NOT (EXISTS (SELECT 1 FROM logouts
+                WHERE logouts.upstream_session_hash = login_tokens.upstream_session_hash)
+            OR EXISTS (SELECT 1 FROM logouts
+                WHERE logouts.provider = login_tokens.provider AND logouts.issuer = login_tokens.issuer
+                    AND logouts.subject = login_tokens.subject AND logouts.upstream_session_hash IS NULL
+                    AND logouts.received_at >= login_tokens.issued_at))";
 
 const INSERT_SESSION: &str = "
     INSERT INTO sessions
@@ -184,7 +200,7 @@ impl Pools {
             let query = query.bind(token.mxid).bind(token.server_name).bind(token.person.provider);
             let query = query.bind(token.person.issuer).bind(token.person.subject);
             let query = query.bind(token.upstream_session).bind(token.issued_at).bind(LIFETIME);
-            let query = query.bind(token.issued_at + LIFETIME).bind(token.keep_until);
+            let query = query.bind(token.issued_at + LIFETIME).bind(token.keep_until).bind(token.issued_at);
             query.execute(pool).await?.rows_affected()
         });
         Ok(inserted == 1)

@@ -76,6 +76,8 @@ pub struct ConfiguredProvider {
     pub allows_new_accounts: bool,
     /// Whether a session that somebody still has there is enough for UI auth.
     pub live_session_is_enough: bool,
+    /// Whether sessions at homeservers end when their person is logged out there.
+    pub ends_sessions: bool,
     /// What must be true of its people.
     pub require: Vec<Requirement>,
     /// Answers that are being verified: a stranger with one attempt can send as many as they like.
@@ -97,6 +99,8 @@ pub struct ServedHomeserver {
     pub reserved: Reserved,
     /// Told when somebody there is to be given something: see `provision`.
     pub newcomers: Arc<Notify>,
+    /// Told when a session there is to be ended: see `logout`.
+    pub endings: Arc<Notify>,
     /// The way there for what passes through; for those that Usher answers for.
     pub relay: Option<Relay>,
 }
@@ -190,6 +194,7 @@ impl Providers {
                         skew: *skew,
                         allows_new_accounts: configured.allows_new_accounts,
                         live_session_is_enough: configured.live_session_is_enough,
+                        ends_sessions: configured.ends_sessions,
                         require: configured.require.clone(),
                         verifying,
                     });
@@ -273,6 +278,7 @@ impl Homeservers {
                         client,
                         reserved,
                         newcomers: Arc::default(),
+                        endings: Arc::default(),
                         relay,
                     });
                 }

@@ -4,6 +4,7 @@
 //! Two types that never mix: Matrix endpoints answer [`MatrixError`], pages answer [`PageProblem`]. Neither
 //! says anything of the cause; the log does.
 
+mod logout;
 mod ui_auth;
 
 use std::{error::Error, fmt::Write as _, time::Duration};

@@ -12,7 +12,7 @@ mod request;
 pub(crate) use arrival::{Arrival, Forwarding, arrival};
 pub(crate) use body::{BodyError, read as read_body};
 pub(crate) use hangup::Hangup;
-pub(crate) use json::{MatrixError, json};
+pub(crate) use json::{MatrixError, NoticeProblem, json};
 pub(crate) use outer::outer;
 pub(crate) use page::redirect;
 pub(crate) use page::{PageProblem, page, problem_page, step};

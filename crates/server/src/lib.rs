@@ -16,6 +16,7 @@ mod health;
 mod http;
 pub mod limits;
 pub mod login;
+mod logout;
 mod paced;
 pub mod pages;
 mod provision;

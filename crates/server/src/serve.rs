@@ -24,6 +24,7 @@ use crate::{
     errands,
     gateway::gate,
     http::outer,
+    logout::Endings,
     paced::{Paced, Patience},
     provision::Provisioning,
     routes, sweep, threads,
@@ -73,6 +74,7 @@ pub fn bind(config: &Config) -> anyhow::Result<Vec<(TcpListener, Listener)>> {
 pub fn serve(app: Arc<App>, listeners: Vec<(TcpListener, Listener)>) -> anyhow::Result<Server> {
     sweep::start(&app);
     errands::start::<Provisioning>(&app);
+    errands::start::<Endings>(&app);
     let data = web::Data::from(app);
     let mut server =
         ServerBuilder::default().workers(threads::of_either_half()).shutdown_timeout(SHUTDOWN_SECONDS);

@@ -7,7 +7,7 @@ use std::{
 
 use tokio::time::{Instant, MissedTickBehavior};
 use usher_core::Timestamp;
-use usher_store::{SWEEP_BATCH, Store, StoreError, login_tokens, pending, spent, ui_auth_sessions};
+use usher_store::{SWEEP_BATCH, Store, StoreError, login_tokens, logouts, pending, spent, ui_auth_sessions};
 
 use crate::{app::App, error};
 
@@ -51,7 +51,8 @@ async fn sweep(app: &App) -> Result<(), StoreError> {
     let (mut removed, mut limit) = (0, SMALLEST_BATCH);
     loop {
         let (mut most, mut longest, mut began) = (0, Duration::ZERO, Instant::now());
-        for table in [Table::LoginTokens, Table::Spent, Table::Pending, Table::UiAuthSessions] {
+        for table in [Table::LoginTokens, Table::Spent, Table::Pending, Table::UiAuthSessions, Table::Logouts]
+        {
             let batch = table.delete_expired(&app.store, now, limit).await?;
             removed += batch;
             most = most.max(batch);
@@ -77,6 +78,7 @@ enum Table {
     Spent,
     Pending,
     UiAuthSessions,
+    Logouts,
 }
 
 impl Table {
@@ -85,6 +87,7 @@ impl Table {
             Self::LoginTokens => login_tokens::delete_expired(store, now, limit).await,
             Self::Spent => spent::delete_expired(store, now, limit).await,
             Self::Pending => pending::delete_expired(store, now, limit).await,
+            Self::Logouts => logouts::delete_expired(store, now, limit).await,
             Self::UiAuthSessions => {
                 ui_auth_sessions::delete_expired(store, now.minus(KEPT_EXPIRED), limit).await
             }

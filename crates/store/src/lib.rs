@@ -10,12 +10,14 @@
 pub mod accounts;
 pub mod choices;
 mod db;
+pub mod endings;
 mod error;
 mod hash;
 pub mod issuers;
 mod lease;
 pub mod links;
 pub mod login_tokens;
+pub mod logouts;
 mod migrations;
 mod options;
 pub mod pending;

@@ -11,6 +11,7 @@ use usher_core::{Issuer, ProviderId, Subject, Timestamp};
 use crate::{
     AttemptHash, Db, Lease, PersonKey, SWEEP_BATCH, StoreError, TokenHash, UpstreamSessionHash,
     db::{execute, fetch},
+    logouts::has_ended,
     person::parsed,
 };
 
@@ -27,6 +28,8 @@ pub struct NewLoginToken<'a> {
     pub person: PersonKey<'a>,
     /// The provider's session they signed in with.
     pub upstream_session: Option<&'a UpstreamSessionHash>,
+    /// When they were sent to the provider: a logout since then is about this login too.
+    pub begun_at: Timestamp,
     /// When.
     pub issued_at: Timestamp,
     /// The first instant at which it opens nothing, if it is not claimed before.
@@ -90,27 +93,42 @@ pub enum Refused {
     },
 }
 
-/// The person is still linked to the account, and the account can be logged in to.
+/// The person is still linked to the account, the account can be logged in to, and the person has not been logged out at the
+/// provider since the token was issued.
 macro_rules! account_is_good {
     () => {
-        "EXISTS (SELECT 1 FROM links JOIN accounts ON accounts.mxid = links.mxid
+        concat!(
+            "EXISTS (SELECT 1 FROM links JOIN accounts ON accounts.mxid = links.mxid
              WHERE links.provider = login_tokens.provider AND links.issuer = login_tokens.issuer
                  AND links.subject = login_tokens.subject AND links.server_name = login_tokens.audience
-                 AND links.mxid = login_tokens.mxid AND accounts.state = 'active')"
+                 AND links.mxid = login_tokens.mxid AND accounts.state = 'active') AND NOT ",
+            has_ended!(
+                "login_tokens.upstream_session_hash",
+                "login_tokens.provider",
+                "login_tokens.issuer",
+                "login_tokens.subject",
+                "login_tokens.issued_at"
+            )
+        )
     };
 }
 
-/// Issues a token and spends its attempt. `false`: the attempt was spent before.
+/// Issues a token and spends its attempt. `false`: the attempt was spent before, or the person has been logged out at the
+/// provider meanwhile.
 #[tracing::instrument(level = "debug", skip_all)]
 pub async fn insert(db: impl Into<Db<'_>>, new: &NewLoginToken<'_>) -> Result<bool, StoreError> {
     let expires_at = new.expires_at.min(new.keep_until).max(new.issued_at);
     let inserted = execute!(
         db,
-        "INSERT INTO login_tokens
+        concat!(
+            "INSERT INTO login_tokens
              (token_hash, attempt_hash, mxid, audience, provider, issuer, subject, upstream_session_hash,
               state, issued_at, lifetime, expires_at, keep_until)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'issued', $9, $10, $11, $12)
-         ON CONFLICT DO NOTHING",
+         SELECT $1, $2, $3, $4, $5, $6, $7, $8, 'issued', $9, $10, $11, $12
+         WHERE NOT ",
+            has_ended!("$8", "$5", "$6", "$7", "$13"),
+            " ON CONFLICT DO NOTHING"
+        ),
         new.token.as_str(),
         new.attempt.as_str(),
         new.mxid.as_str(),
@@ -123,6 +141,7 @@ pub async fn insert(db: impl Into<Db<'_>>, new: &NewLoginToken<'_>) -> Result<bo
         expires_at.as_millis().saturating_sub(new.issued_at.as_millis()),
         expires_at.as_millis(),
         new.keep_until.as_millis(),
+        new.begun_at.as_millis(),
     )?;
     Ok(inserted == 1)
 }
@@ -250,14 +269,23 @@ pub async fn release(
     Ok(released == 1)
 }
 
-/// Ends a token for good: its access token may be delivered. `false`: the lease is another's by now, and nothing
-/// may be delivered. A lease that ended but that nobody took over is still good for this.
+/// Ends a token for good: its access token may be delivered. `false`: the lease is another's by now, or the person has been
+/// logged out at the provider, and nothing may be delivered. A lease that ended but that nobody took over is still good for this.
 #[tracing::instrument(level = "debug", skip_all)]
 pub async fn redeem(db: impl Into<Db<'_>>, token: &TokenHash, lease: &Lease) -> Result<bool, StoreError> {
     let redeemed = execute!(
         db,
-        "UPDATE login_tokens SET state = 'redeemed', lease = NULL, claimed_until = NULL
-         WHERE token_hash = $1 AND state = 'claimed' AND lease = $2",
+        concat!(
+            "UPDATE login_tokens SET state = 'redeemed', lease = NULL, claimed_until = NULL
+             WHERE token_hash = $1 AND state = 'claimed' AND lease = $2 AND NOT ",
+            has_ended!(
+                "login_tokens.upstream_session_hash",
+                "login_tokens.provider",
+                "login_tokens.issuer",
+                "login_tokens.subject",
+                "login_tokens.issued_at"
+            )
+        ),
         token.as_str(),
         lease.as_str(),
     )?;

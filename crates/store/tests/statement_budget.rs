@@ -44,6 +44,7 @@ async fn a_login_of_a_known_person_takes_seven_statements() -> anyhow::Result<()
         mxid,
         person,
         upstream_session: None,
+        begun_at: issued_at,
         issued_at,
         expires_at,
         keep_until,

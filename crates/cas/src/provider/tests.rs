@@ -388,17 +388,45 @@ async fn a_probe_wants_a_login_page() {
 }
 
 #[tokio::test]
-async fn only_a_get_to_an_attempts_path_is_an_endpoint() {
+async fn answers_and_logout_notices_come_to_an_attempts_path_alone() {
     let corp = Corp::start().await;
     let good = "callback/AAAAAAAAAAAAAAAAAAAAAA";
     for (method, tail, expected) in [
         (Method::Get, good, Some(Endpoint::Answer)),
-        (Method::Post, good, None),
+        (Method::Post, good, Some(Endpoint::Logout)),
+        (Method::Post, "callback/", None),
         (Method::Get, "callback/AAAAAAAAAAAAAAAAAAAAAB", None),
         (Method::Get, "callback/", None),
         (Method::Get, "", None),
     ] {
         assert_eq!(corp.provider.endpoint(method, tail), expected, "{method:?} {tail}");
+    }
+}
+
+#[tokio::test]
+async fn a_logout_notice_names_the_ticket_and_the_attempt() {
+    let corp = Corp::start().await;
+    let tail = "callback/AAAAAAAAAAAAAAAAAAAAAA";
+    let request = r#"<samlp:LogoutRequest xmlns:samlp="urn:oasis:names:tc:SAML:2.0:protocol"><samlp:SessionIndex>ST-1-abc</samlp:SessionIndex></samlp:LogoutRequest>"#;
+    let form = |pairs: &[(&str, &str)]| {
+        url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
+    };
+    let good = form(&[("logoutRequest", request)]);
+    let notice = corp.provider.logout(&corp.ctx(), &Callback::new(Method::Post, tail, "", &good)).await;
+    let notice = notice.expect("it is one");
+    assert_eq!(notice.upstream_session, Some(UpstreamSession("ST-1-abc".to_owned())));
+    assert_eq!((notice.subject, notice.spend.len()), (None, 0));
+    assert_eq!(Some(&notice.issuer), corp.provider.issuer());
+    let attempt = Handle::parse("AAAAAAAAAAAAAAAAAAAAAA").expect("a handle");
+    assert_eq!(notice.proof, LogoutProof::Knowledge { attempt });
+    for (name, tail, form) in [
+        ("another path", "callback/x", good.clone()),
+        ("no request", tail, form(&[("x", "y")])),
+        ("two", tail, form(&[("logoutRequest", request), ("logoutRequest", request)])),
+        ("no ticket", tail, form(&[("logoutRequest", &request.replace("ST-1-abc", ""))])),
+    ] {
+        let outcome = corp.provider.logout(&corp.ctx(), &Callback::new(Method::Post, tail, "", &form)).await;
+        assert_eq!(outcome.err().map(|error| error.kind()), Some("malformed"), "{name}");
     }
 }
 

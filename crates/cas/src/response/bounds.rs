@@ -7,7 +7,7 @@ use roxmltree::Document;
 use super::ResponseError;
 
 /// Elements, texts and comments. A person in a thousand groups, each written twice, needs about six thousand.
-pub(super) const MAX_NODES: u32 = 20_000;
+pub(crate) const MAX_NODES: u32 = 20_000;
 /// Start tags, end tags and comments.
 const MAX_TAGS: usize = 40_000;
 /// Attributes of one element, counted as the `=` up to the next tag.
@@ -19,7 +19,7 @@ const MAX_DEPTH: u32 = 16;
 
 /// What can be counted without a parser. `<` cannot stand in an attribute's value, so that between two of them
 /// there are all the attributes of at most one element.
-pub(super) fn check_text(text: &str) -> Result<(), ResponseError> {
+pub(crate) fn check_text(text: &str) -> Result<(), ResponseError> {
     let (mut tags, mut equals) = (0, 0);
     for byte in text.bytes() {
         match byte {

@@ -2,7 +2,7 @@
 
 use url::Url;
 
-use super::{Issuer, OneTime, Subject, UpstreamSession};
+use super::{Handle, Issuer, OneTime, Subject, UpstreamSession};
 
 /// Sessions that ended upstream.
 #[derive(Debug)]
@@ -13,10 +13,25 @@ pub struct LogoutNotice {
     pub subject: Option<Subject>,
     /// Which session; `None` where all of the subject's ended.
     pub upstream_session: Option<UpstreamSession>,
+    /// What makes it believable.
+    pub proof: LogoutProof,
     /// Keys that must never be seen again (`jti`, the LogoutRequest's id).
     pub spend: Vec<OneTime>,
     /// What the sender expects to hear once the notice is kept.
     pub reply: LogoutReply,
+}
+
+/// What makes a logout notice believable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LogoutProof {
+    /// The provider vouches for it (a signature).
+    Signed,
+    /// Its sender knows the session's secret name, and the attempt that opened it (CAS: the service ticket at its service
+    /// URL). It is believed about a session that is known, and not remembered otherwise.
+    Knowledge {
+        /// The attempt.
+        attempt: Handle,
+    },
 }
 
 /// The answer a logout notice gets.

@@ -60,6 +60,7 @@ impl Config {
                 skew: _,
                 allows_new_accounts: _,
                 live_session_is_enough: _,
+                ends_sessions: _,
             } = provider;
             used.add(require.iter().map(|requirement| requirement.attribute.as_str()));
         }

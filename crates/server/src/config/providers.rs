@@ -33,6 +33,8 @@ pub struct ProviderConfig {
     pub allows_new_accounts: bool,
     /// Whether a session that somebody still has there is enough for UI auth, without proof that they authenticated anew.
     pub live_session_is_enough: bool,
+    /// Whether sessions at homeservers end when their person is logged out there.
+    pub ends_sessions: bool,
     /// What must be true of its people, all of it, at every sign-in.
     pub require: Vec<Requirement>,
 }
@@ -57,12 +59,16 @@ pub(super) struct RawProvider {
     /// Whether people may confirm a dangerous request (UI auth) by a session they still have at this provider, without
     /// proof that they authenticated anew. Only for a provider that cannot prove it. Default: false.
     live_session_is_enough: Option<bool>,
+    /// What becomes of somebody's sessions at their homeservers when this provider says that they were logged out there:
+    /// `end_sessions` (the devices are deleted, with the keys on them), or `keep_sessions` (only logins under way come to
+    /// nothing). Default: `end_sessions`.
+    on_logout: Option<String>,
     /// What must be true of its people, all of it, at every sign-in. Default: nothing.
     require: Vec<RawRequirement>,
 }
 
-const OWN_KEYS: [&str; 8] =
-    ["id", "name", "icon", "brand", "skew", "new_accounts", "live_session_is_enough", "require"];
+const OWN_KEYS: [&str; 9] =
+    ["id", "name", "icon", "brand", "skew", "new_accounts", "live_session_is_enough", "on_logout", "require"];
 
 pub(super) fn validate(
     raw: Vec<Value>,
@@ -84,6 +90,15 @@ pub(super) fn validate(
         let mut raw: RawProvider = section::read_at(Value::Object(own), &path, problems);
         let require = requirements::validate(std::mem::take(&mut raw.require), &path, problems);
         let allows_new_accounts = raw.new_accounts.unwrap_or(true);
+        let ends_sessions = match raw.on_logout.as_deref() {
+            None | Some("end_sessions") => true,
+            Some("keep_sessions") => false,
+            Some(_) => {
+                let message = "must be `end_sessions` or `keep_sessions`";
+                problems.error(format!("{path}.on_logout"), message);
+                true
+            }
+        };
         let live_session_is_enough = raw.live_session_is_enough.unwrap_or(false);
         if live_session_is_enough {
             problems.warn(
@@ -106,6 +121,7 @@ pub(super) fn validate(
                 skew,
                 allows_new_accounts,
                 live_session_is_enough,
+                ends_sessions,
                 require,
             });
         }

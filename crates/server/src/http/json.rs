@@ -25,6 +25,25 @@ pub(crate) struct MatrixError {
     pub allow: Option<&'static str>,
 }
 
+/// What the sender of a logout notice is told (OpenID Connect Back-Channel Logout 1.0 section 2.8, RFC 6749 section 5.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct NoticeProblem {
+    /// The HTTP status.
+    pub status: StatusCode,
+    /// `error`.
+    pub error: &'static str,
+    /// `error_description`.
+    pub description: &'static str,
+}
+
+impl NoticeProblem {
+    /// The answer.
+    pub(crate) fn response(self) -> HttpResponse {
+        let Self { status, error, description } = self;
+        json(status, &json!({ "error": error, "error_description": description }))
+    }
+}
+
 /// A JSON answer; never cached.
 #[must_use]
 pub(crate) fn json(status: StatusCode, body: &Value) -> HttpResponse {

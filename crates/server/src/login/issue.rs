@@ -70,6 +70,7 @@ pub async fn issue(app: &App, wanted: &Issue<'_>) -> Result<bool, StoreError> {
             subject: &confirmation.subject,
         },
         upstream_session: upstream_session.as_ref(),
+        begun_at: attempt.started,
         issued_at: now,
         expires_at,
         keep_until,

@@ -11,7 +11,7 @@ use actix_web::{
 use percent_encoding::percent_decode_str;
 use usher_core::{
     Callback, Ctx, ProviderId,
-    provider::{self, Endpoint},
+    provider::{self, Endpoint, LogoutReply},
 };
 
 use super::finished;
@@ -19,6 +19,7 @@ use crate::{
     app::{App, ConfiguredProvider},
     attempt,
     http::{self, PageProblem, problem_page, read_body},
+    logout,
 };
 
 /// A SAML response with a few certificates and a hundred attributes is under 100 KiB, a third more as base64.
@@ -42,8 +43,7 @@ pub(super) async fn any(app: web::Data<App>, request: HttpRequest, payload: web:
     match endpoint {
         Endpoint::Answer => answer(&app, &request, configured, callback).await,
         Endpoint::Document => document(&app, configured, callback.tail).await,
-        // No backend of this build takes logout notices; `endpoint` says so by never naming them.
-        Endpoint::Logout => not_found(),
+        Endpoint::Logout => logged_out(&app, configured, callback).await,
     }
 }
 
@@ -84,6 +84,22 @@ async fn answer(
         async move { attempt::finish(&app, &provider, &callback, client, &jar).await }
     };
     finished::render(app, request, StatusCode::FOUND, app.run(finished).await)
+}
+
+/// A provider, or a browser on its behalf, says that sessions ended. OpenID Connect Back-Channel Logout 1.0 section 2.8: 200
+/// once it is kept, 400 if it is refused, and never cached. Senders try again after anything else.
+async fn logged_out(app: &Arc<App>, configured: &ConfiguredProvider, callback: Callback) -> HttpResponse {
+    let received = {
+        let (app, configured) = (Arc::clone(app), configured.clone());
+        async move { logout::receive(&app, &configured, &callback).await }
+    };
+    match app.run(received).await {
+        Ok(LogoutReply::Empty) => {
+            HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).finish()
+        }
+        Ok(LogoutReply::Redirect(url)) => http::redirect(StatusCode::FOUND, url.as_str(), &[]),
+        Err(error) => http::NoticeProblem::from(&error).response(),
+    }
 }
 
 async fn document(app: &Arc<App>, configured: &ConfiguredProvider, tail: String) -> HttpResponse {

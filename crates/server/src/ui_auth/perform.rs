@@ -107,6 +107,7 @@ async fn mint(app: &App, claim: &Claim<'_>) -> Result<Map<String, Value>, UiAuth
         mxid: &session.mxid,
         person: claim.confirmed.person(),
         upstream_session: claim.confirmed.upstream_session.as_ref(),
+        begun_at: session.created_at,
         issued_at: now,
         expires_at,
         keep_until: expires_at,

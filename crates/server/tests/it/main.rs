@@ -18,6 +18,7 @@ mod gateway_passing;
 mod limits;
 mod login_flows;
 mod login_token;
+mod logouts;
 mod pages;
 mod ports;
 mod provisioning;

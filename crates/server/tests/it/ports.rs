@@ -10,7 +10,10 @@ use url::Url;
 use usher_core::{
     Backend, Callback, Challenge, ConfigError, Ctx, Demand, Descriptor, Evidence, Handle, Identity, Issuer,
     Outcome, Proof, ProviderError, SsoProvider, Subject, Timestamp,
-    provider::{self, BrowserStep, Document, Endpoint, OneTime, ProviderState, ReturnTrip},
+    provider::{
+        self, BrowserStep, Document, Endpoint, LogoutNotice, LogoutProof, LogoutReply, OneTime,
+        ProviderState, ReturnTrip, UpstreamSession,
+    },
 };
 
 use crate::app::{Answer, TRUSTED, TestApp, UNTRUSTED};
@@ -69,6 +72,7 @@ impl SsoProvider for PostingProvider {
     fn endpoint(&self, method: provider::Method, tail: &str) -> Option<Endpoint> {
         match (method, tail) {
             (provider::Method::Post, "acs") => Some(Endpoint::Answer),
+            (provider::Method::Post, "slo") => Some(Endpoint::Logout),
             (provider::Method::Get, "metadata") => Some(Endpoint::Document),
             _ => None,
         }
@@ -100,13 +104,30 @@ impl SsoProvider for PostingProvider {
             subject: Subject::parse(form("subject")?).map_err(ProviderError::unverified)?,
             evidence: Evidence::AuthenticatedAt(ctx.now),
             attributes: [("department".to_owned(), vec!["engineering".to_owned()])].into(),
-            upstream_session: None,
+            upstream_session: callback.form.one("session").ok().map(|name| UpstreamSession(name.to_owned())),
         };
         let key = form("assertion")?.to_owned();
         Ok(Outcome::Done(Proof {
             identity,
             spend: vec![OneTime { key, until: Timestamp::from_millis(i64::MAX) }],
         }))
+    }
+
+    async fn logout(&self, _: &Ctx<'_>, callback: &Callback) -> Result<LogoutNotice, ProviderError> {
+        let at_most = |name| callback.form.at_most_one(name).map_err(ProviderError::malformed);
+        if at_most("signature")? != Some("good") {
+            return Err(ProviderError::unverified("no signature"));
+        }
+        let subject = at_most("subject")?.map(Subject::parse).transpose();
+        let key = at_most("key")?.unwrap_or_default().to_owned();
+        Ok(LogoutNotice {
+            issuer: Issuer::parse("https://idp.example").map_err(ProviderError::unverified)?,
+            subject: subject.map_err(ProviderError::unverified)?,
+            upstream_session: at_most("session")?.map(|name| UpstreamSession(name.to_owned())),
+            proof: LogoutProof::Signed,
+            spend: vec![OneTime { key, until: Timestamp::from_millis(i64::MAX) }],
+            reply: LogoutReply::Empty,
+        })
     }
 
     async fn document(&self, _: &Ctx<'_>, _: &str) -> Result<Document, ProviderError> {
@@ -121,7 +142,7 @@ impl SsoProvider for PostingProvider {
     }
 }
 
-async fn start() -> TestApp {
+pub(crate) async fn start() -> TestApp {
     TestApp::start_with(|config| {
         config["providers"] = json!([{ "id": "idp", "name": "IdP", "posting": {} }]);
     })
@@ -129,13 +150,13 @@ async fn start() -> TestApp {
 }
 
 /// An attempt whose browser stands before the form that takes it on.
-struct Attempt {
+pub(crate) struct Attempt {
     page: Answer,
     cookies: Vec<String>,
     relay: String,
 }
 
-async fn begin(app: &TestApp, redirect_url: &str) -> Attempt {
+pub(crate) async fn begin(app: &TestApp, redirect_url: &str) -> Attempt {
     let page = app.sign_in().to(redirect_url).first_answer().await;
     let after = page.body.split_once("name=\"relay\" value=\"").expect("the form has the handle").1;
     let relay = after.split_once('"').expect("its end").0.to_owned();
@@ -143,8 +164,24 @@ async fn begin(app: &TestApp, redirect_url: &str) -> Attempt {
     Attempt { page, cookies, relay }
 }
 
-async fn post(app: &TestApp, attempt: &Attempt, subject: &str, assertion: &str) -> Answer {
-    let form = [("relay", attempt.relay.as_str()), ("subject", subject), ("assertion", assertion)];
+pub(crate) async fn post(app: &TestApp, attempt: &Attempt, subject: &str, assertion: &str) -> Answer {
+    post_in(app, attempt, subject, assertion, &format!("session of {assertion}")).await
+}
+
+/// In a session of the provider's of that name.
+pub(crate) async fn post_in(
+    app: &TestApp,
+    attempt: &Attempt,
+    subject: &str,
+    assertion: &str,
+    session: &str,
+) -> Answer {
+    let form = [
+        ("relay", attempt.relay.as_str()),
+        ("subject", subject),
+        ("assertion", assertion),
+        ("session", session),
+    ];
     let request =
         app.request(Method::POST, "/_usher/posting/idp/acs").header("origin", "https://idp.example");
     Answer::read(request.header("cookie", attempt.cookies.join("; ")).form(&form)).await
@@ -211,7 +248,7 @@ async fn a_document_is_published_and_a_path_nobody_has_is_not() {
     let document = app.get("/_usher/posting/idp/metadata").await;
     assert_eq!((document.status.as_u16(), document.body.as_str()), (200, "<metadata/>"));
     assert_eq!(document.header("content-type"), "application/samlmetadata+xml");
-    for path in ["/_usher/posting/idp/acs", "/_usher/posting/idp/slo", "/_usher/cas/idp/metadata"] {
+    for path in ["/_usher/posting/idp/acs", "/_usher/posting/idp/sloe", "/_usher/cas/idp/metadata"] {
         assert_eq!(app.get(path).await.status, 404, "{path}");
     }
 }

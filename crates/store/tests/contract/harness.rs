@@ -130,6 +130,7 @@ pub(crate) fn new_token<'a>(
         mxid,
         person: person.key(),
         upstream_session: None,
+        begun_at: ms(500),
         issued_at: ms(1_000),
         expires_at: ms(1_100),
         keep_until: ms(2_000),

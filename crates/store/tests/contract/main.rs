@@ -28,6 +28,7 @@ mod concurrency;
 mod harness;
 mod links;
 mod login_tokens;
+mod logouts;
 mod migrations;
 mod opening;
 mod outage;

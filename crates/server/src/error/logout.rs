@@ -1,0 +1,42 @@
+//! What failures of a logout notice mean to its sender: a machine, which tries again after 5xx.
+
+use actix_web::http::StatusCode;
+use usher_core::ProviderError;
+use usher_store::StoreError;
+
+use super::{Loudness, log};
+use crate::{http::NoticeProblem, logout::LogoutError};
+
+impl From<&LogoutError> for NoticeProblem {
+    fn from(error: &LogoutError) -> Self {
+        let refused =
+            |description| Self { status: StatusCode::BAD_REQUEST, error: "invalid_request", description };
+        let later = |status, description| Self { status, error: "temporarily_unavailable", description };
+        let (loudness, problem) = match error {
+            LogoutError::Provider(ProviderError::Malformed(_)) => {
+                (Loudness::Debug, refused("this is no logout notice"))
+            }
+            LogoutError::Provider(
+                ProviderError::Unverified(_) | ProviderError::Refused(_) | ProviderError::BadCredentials,
+            ) => (Loudness::Warn, refused("the logout notice is not to be believed")),
+            LogoutError::Provider(ProviderError::Unavailable(_)) => (
+                Loudness::Error,
+                later(StatusCode::SERVICE_UNAVAILABLE, "the notice cannot be verified at the moment"),
+            ),
+            LogoutError::Provider(ProviderError::Internal(_)) => {
+                (Loudness::Error, later(StatusCode::INTERNAL_SERVER_ERROR, "the notice cannot be verified"))
+            }
+            LogoutError::Replayed => (Loudness::Warn, refused("the logout notice was used before")),
+            LogoutError::Nobody => (Loudness::Warn, refused("the logout notice is about nobody")),
+            LogoutError::Store(StoreError::Unavailable(_)) => (
+                Loudness::Error,
+                later(StatusCode::SERVICE_UNAVAILABLE, "the notice cannot be kept at the moment"),
+            ),
+            LogoutError::Store(StoreError::Corrupt(_) | StoreError::Rejected(_)) => {
+                (Loudness::Error, later(StatusCode::INTERNAL_SERVER_ERROR, "the notice cannot be kept"))
+            }
+        };
+        log(loudness, error);
+        problem
+    }
+}

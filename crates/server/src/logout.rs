@@ -1,0 +1,91 @@
+//! Somebody was logged out at their provider (OIDC back-channel logout, CAS and SAML single logout): the sessions that Usher
+//! opened for them end at their homeservers, and logins under way come to nothing.
+//!
+//! The notice is kept in one transaction and answered; the homeservers are told in the background (`worker`) until they
+//! have done it. A login that was begun before is refused wherever it has come to (`usher_store::logouts`).
+
+mod worker;
+
+use usher_core::{
+    Callback, Ctx, ProviderError,
+    provider::{LogoutNotice, LogoutProof, LogoutReply},
+};
+use usher_store::{
+    StoreError, UpstreamSessionHash, endings,
+    logouts::{self, NewLogout},
+};
+
+pub(crate) use worker::Endings;
+
+use crate::{
+    app::{App, ConfiguredProvider},
+    login::spend_keys,
+};
+
+/// Why a notice was not taken.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LogoutError {
+    /// It is none, or not believable.
+    #[error("the logout notice was refused")]
+    Provider(#[source] ProviderError),
+    /// It was seen before.
+    #[error("the logout notice was used before")]
+    Replayed,
+    /// It names neither a person nor a session.
+    #[error("the logout notice is about nobody")]
+    Nobody,
+    /// The database.
+    #[error("the database did not answer")]
+    Store(#[from] StoreError),
+}
+
+/// Takes a notice of `configured`.
+pub(crate) async fn receive(
+    app: &App,
+    configured: &ConfiguredProvider,
+    callback: &Callback,
+) -> Result<LogoutReply, LogoutError> {
+    let provider = &configured.provider.descriptor().id;
+    tracing::Span::current().record("provider.id", provider.as_str());
+    let now = app.clock.now();
+    let ctx = Ctx { now, entropy: &*app.entropy };
+    let notice = configured.provider.logout(&ctx, callback).await.map_err(LogoutError::Provider)?;
+    let LogoutNotice { issuer, subject, upstream_session, proof, spend, reply } = notice;
+    let upstream_session =
+        upstream_session.map(|session| UpstreamSessionHash::of(provider, &issuer, &session));
+    match (&proof, &upstream_session) {
+        (LogoutProof::Signed, None) if subject.is_none() => return Err(LogoutError::Nobody),
+        (LogoutProof::Signed, _) => {}
+        (LogoutProof::Knowledge { .. }, None) => return Err(LogoutError::Nobody),
+        (LogoutProof::Knowledge { attempt }, Some(session)) => {
+            if !logouts::is_known(&app.store, session, attempt).await? {
+                // Anybody can make one up: no row is written for it. The CAS server also says it of sessions that ended
+                // long ago, so it is no failure.
+                tracing::debug!("a logout notice about a session that is not known");
+                return Ok(reply);
+            }
+        }
+    }
+    let logout = NewLogout {
+        provider,
+        issuer: &issuer,
+        subject: subject.as_ref(),
+        upstream_session: upstream_session.as_ref(),
+        ends_sessions: configured.ends_sessions,
+        received_at: now,
+        // The longest that a login under way then can still take: its attempt, and its token.
+        keep_until: now.plus(app.config.login.attempt_lifetime + app.config.login.token_lifetime),
+    };
+    let mut tx = app.store.begin().await?;
+    if !spend_keys(&mut tx, provider, &spend).await? {
+        return Err(LogoutError::Replayed);
+    }
+    logouts::insert(&mut tx, &logout, &*app.entropy).await?;
+    let noted = endings::insert_due(&mut tx, now).await?;
+    tx.commit().await?;
+    tracing::info!(provider.id = %provider, sessions = noted, "somebody was logged out at their provider");
+    for homeserver in app.homeservers.iter() {
+        homeserver.endings.notify_one();
+    }
+    Ok(reply)
+}

@@ -1,0 +1,223 @@
+//! Somebody is logged out at their provider: their sessions end at the homeserver, and logins under way come to nothing.
+
+use std::time::Duration;
+
+use reqwest::Method;
+use serde_json::json;
+use url::Url;
+use usher_lab::scripted::homeserver::{Endpoint, Fault};
+
+use crate::{
+    app::{Answer, TRUSTED, TestApp, UNTRUSTED},
+    ports::{begin, post_in, start},
+};
+
+const ALICE: &str = "@alice:eng.ac.cdl";
+
+async fn notify(app: &TestApp, fields: &[(&str, &str)]) -> Answer {
+    Answer::read(app.request(Method::POST, "/_usher/posting/idp/slo").form(fields)).await
+}
+
+/// Signs alice in, in a session of the provider's of that name, on a device of that name.
+async fn sign_in(app: &TestApp, device: &str) {
+    sign_in_again(app, device, device).await;
+}
+
+/// The same in a session of another name.
+async fn sign_in_again(app: &TestApp, device: &str, session: &str) {
+    let back = post_in(app, &begin(app, TRUSTED).await, "alice", session, session).await;
+    let body = json!({ "type": "m.login.token", "token": back.login_token(), "device_id": device });
+    assert_eq!(app.post_login(&body).await.status, 200);
+}
+
+fn devices(app: &TestApp) -> Vec<String> {
+    app.eng.user(ALICE).map(|person| person.devices.into_keys().collect()).unwrap_or_default()
+}
+
+async fn left(app: &TestApp, expected: &[&str]) {
+    app.eventually("sessions have ended", async || {
+        devices(app) == expected && app.rows("endings").await == 0
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_sessions_that_a_notice_is_about_end_and_no_others() {
+    let app = start().await;
+    for device in ["A", "B", "C"] {
+        sign_in(&app, device).await;
+    }
+    let answer = notify(&app, &[("signature", "good"), ("key", "1"), ("session", "B")]).await;
+    assert_eq!(
+        (answer.status.as_u16(), answer.body.as_str(), answer.header("cache-control")),
+        (200, "", "no-store")
+    );
+    left(&app, &["A", "C"]).await;
+    let wrong = [("signature", "good"), ("key", "2"), ("session", "A"), ("subject", "bob")];
+    assert_eq!(notify(&app, &wrong).await.status, 200);
+    left(&app, &["A", "C"]).await;
+    notify(&app, &[("signature", "good"), ("key", "3"), ("subject", "alice")]).await;
+    left(&app, &[]).await;
+    assert_eq!(
+        app.column("SELECT device_id FROM sessions WHERE ended_at IS NOT NULL").await,
+        ["A", "B", "C"]
+    );
+    app.clock.advance(Duration::from_secs(1));
+    sign_in_again(&app, "A", "A, later").await;
+    app.wake_endings();
+    left(&app, &["A"]).await;
+}
+
+#[tokio::test]
+async fn a_notice_that_is_not_to_be_believed_ends_nothing() {
+    let app = start().await;
+    sign_in(&app, "A").await;
+    for (name, fields, status) in [
+        ("unsigned", vec![("key", "1"), ("session", "A")], 400),
+        ("about nobody", vec![("signature", "good"), ("key", "2")], 400),
+        ("garbage", vec![("signature", "good"), ("signature", "good")], 400),
+        ("about somebody else", vec![("signature", "good"), ("key", "3"), ("session", "B")], 200),
+        ("replayed", vec![("signature", "good"), ("key", "3"), ("session", "A")], 400),
+    ] {
+        let answer = notify(&app, &fields).await;
+        assert_eq!(answer.status.as_u16(), status, "{name}: {}", answer.body);
+        if status == 400 {
+            assert_eq!(answer.json()["error"], "invalid_request", "{name}");
+            assert_eq!(answer.header("cache-control"), "no-store", "{name}");
+        }
+    }
+    assert_eq!((devices(&app), app.rows("endings").await), (vec!["A".to_owned()], 0));
+}
+
+#[tokio::test]
+async fn a_logout_kills_a_login_wherever_it_has_come_to() {
+    for (name, fields) in [
+        ("by session", [("signature", "good"), ("key", "1"), ("session", "S")]),
+        ("by person", [("signature", "good"), ("key", "1"), ("subject", "alice")]),
+    ] {
+        let app = start().await;
+        let issued = post_in(&app, &begin(&app, TRUSTED).await, "alice", "one", "S").await.login_token();
+        let page = post_in(&app, &begin(&app, UNTRUSTED).await, "alice", "two", "S").await;
+        assert_eq!(page.title(), "Continue to this site?", "{name}");
+        let begun = begin(&app, TRUSTED).await;
+        notify(&app, &fields).await;
+        assert_eq!(app.redeem(&issued).await.errcode(), "M_FORBIDDEN", "{name}: a token");
+        let value = |key: &str| {
+            let after = page.body.split_once(&format!("name=\"{key}\" value=\"")).expect("a field").1;
+            after.split_once('"').expect("its end").0.to_owned()
+        };
+        let form = [("provider", value("provider")), ("attempt", value("attempt")), ("csrf", value("csrf"))];
+        let request =
+            app.request(Method::POST, "/_usher/confirm").header("cookie", page.cookies().join("; "));
+        let confirmed = Answer::read(request.form(&form)).await;
+        assert_eq!(confirmed.title(), "This sign-in was used already", "{name}: a page that asks");
+        let late = post_in(&app, &begun, "alice", "three", "S").await;
+        assert_eq!(late.title(), "This sign-in was used already", "{name}: an answer that came late");
+        app.clock.advance(Duration::from_millis(1));
+        let fresh = post_in(&app, &begin(&app, TRUSTED).await, "alice", "four", "S2").await;
+        assert_eq!(app.redeem(&fresh.login_token()).await.status, 200, "{name}: they sign in anew");
+    }
+}
+
+#[tokio::test]
+async fn a_logout_during_the_handoff_delivers_no_session() {
+    let app = start().await;
+    let token = post_in(&app, &begin(&app, TRUSTED).await, "alice", "one", "S").await.login_token();
+    let hold = app.eng.hold_answer(Endpoint::Login);
+    let redeeming = async { app.redeem(&token).await };
+    let logging_out = async {
+        hold.arrived().await;
+        notify(&app, &[("signature", "good"), ("key", "1"), ("session", "S")]).await;
+        hold.release();
+    };
+    let (answer, ()) = tokio::join!(redeeming, logging_out);
+    assert_ne!(answer.status, 200, "{}", answer.body);
+    assert!(!answer.body.contains("syt_"), "{}", answer.body);
+    assert_eq!(app.redeem(&token).await.status, 403);
+}
+
+#[tokio::test]
+async fn a_homeserver_that_is_away_ends_the_session_when_it_is_back() {
+    let app = start().await;
+    sign_in(&app, "A").await;
+    app.eng.set_fault(Endpoint::DeleteDevices, Fault::server_error());
+    assert_eq!(notify(&app, &[("signature", "good"), ("key", "1"), ("session", "A")]).await.status, 200);
+    let sql = "SELECT last_error FROM endings WHERE lease IS NULL AND last_error IS NOT NULL";
+    app.eventually("it failed", async || app.column(sql).await == ["server-error"]).await;
+    assert_eq!(devices(&app), ["A"]);
+    app.eng.clear_fault(Endpoint::DeleteDevices);
+    app.clock.advance(Duration::from_mins(1));
+    app.wake_endings();
+    left(&app, &[]).await;
+}
+
+#[tokio::test]
+async fn sessions_are_kept_where_the_operator_says_so() {
+    let app = TestApp::start_with(|config| {
+        config["providers"] =
+            json!([{ "id": "idp", "name": "IdP", "posting": {}, "on_logout": "keep_sessions" }]);
+    })
+    .await;
+    sign_in(&app, "A").await;
+    let waiting = post_in(&app, &begin(&app, TRUSTED).await, "alice", "two", "A").await.login_token();
+    assert_eq!(notify(&app, &[("signature", "good"), ("key", "1"), ("session", "A")]).await.status, 200);
+    assert_eq!(app.redeem(&waiting).await.status, 403, "a login under way comes to nothing all the same");
+    assert_eq!((app.rows("endings").await, devices(&app)), (0, vec!["A".to_owned()]));
+}
+
+impl TestApp {
+    /// Everything that is due is looked at.
+    fn wake_endings(&self) {
+        for homeserver in self.app.homeservers.iter() {
+            homeserver.endings.notify_one();
+        }
+    }
+}
+
+/// What a CAS server posts to a ticket's service URL.
+fn cas_notice(ticket: &str) -> String {
+    let request = format!(
+        r#"<samlp:LogoutRequest xmlns:samlp="urn:oasis:names:tc:SAML:2.0:protocol" ID="LR-1" Version="2.0" IssueInstant="2026-11-25T03:00:00Z"><saml:NameID xmlns:saml="urn:oasis:names:tc:SAML:2.0:assertion"></saml:NameID><samlp:SessionIndex>{ticket}</samlp:SessionIndex></samlp:LogoutRequest>"#
+    );
+    url::form_urlencoded::Serializer::new(String::new()).append_pair("logoutRequest", &request).finish()
+}
+
+async fn post_cas(app: &TestApp, path: &str, ticket: &str) -> Answer {
+    let request = app.request(Method::POST, path).header("content-type", "application/x-www-form-urlencoded");
+    Answer::read(request.body(cas_notice(ticket))).await
+}
+
+/// Signs alice in at the CAS server: the callback's path, the ticket, and the login token.
+async fn at_cas(app: &TestApp) -> (String, String, String) {
+    let at_provider = app.sign_in().at_provider().await;
+    let callback: Url = at_provider.callback_for("alice");
+    let ticket = callback.query_pairs().find(|(name, _)| name == "ticket").expect("a ticket").1.into_owned();
+    let token = at_provider.open(&callback).await.login_token();
+    (callback.path().to_owned(), ticket, token)
+}
+
+#[tokio::test]
+async fn a_cas_servers_single_logout_ends_the_session_of_its_ticket() {
+    let app = TestApp::start().await;
+    let (path, ticket, token) = at_cas(&app).await;
+    let body = json!({ "type": "m.login.token", "token": token, "device_id": "A" });
+    assert_eq!(app.post_login(&body).await.status, 200);
+    let (other_path, other_ticket, waiting) = at_cas(&app).await;
+    for (name, path, ticket) in [
+        ("a ticket that nobody has", path.as_str(), "ST-made-up"),
+        ("another attempt's path and a ticket of nobody", other_path.as_str(), "ST-made-up"),
+    ] {
+        assert_eq!(post_cas(&app, path, ticket).await.status, 200, "{name}");
+        assert_eq!(
+            (app.rows("logouts").await, app.rows("endings").await),
+            (0, 0),
+            "{name}: no row for strangers"
+        );
+    }
+    assert_eq!(post_cas(&app, &path, &ticket).await.status, 200);
+    left(&app, &[]).await;
+    assert_eq!(post_cas(&app, &other_path, &other_ticket).await.status, 200);
+    assert_eq!(app.redeem(&waiting).await.status, 403, "and of a login that is under way");
+    let request = app.request(Method::POST, &path).form(&[("logoutRequest", "<x/>")]);
+    assert_eq!(Answer::read(request).await.status, 400);
+}

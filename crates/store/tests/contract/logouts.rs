@@ -1,0 +1,257 @@
+//! A logout ends the sessions and the logins that it is about, and no others; endings are done once.
+
+use ruma_common::{DeviceId, OwnedUserId, device_id};
+use usher_core::{Handle, Issuer, ProviderId, provider::UpstreamSession};
+use usher_store::{
+    AttemptHash, Lease, Store, StoreError, TokenHash, UpstreamSessionHash,
+    endings::{self, Ending},
+    login_tokens::{self, Claim, NewLoginToken},
+    logouts::{self, NewLogout},
+    pending,
+    sessions::{self, NewSession},
+};
+
+use crate::harness::{Counting, TestDb, TestPerson, attempt, lease, ms, new_token};
+
+on_both!(
+    a_session_is_ended_by_its_name_or_by_its_persons,
+    a_session_that_was_opened_since_is_another,
+    sessions_outlive_a_logout_that_is_about_logins_alone,
+    a_login_under_way_is_refused_wherever_it_has_come_to,
+    a_new_login_is_not_concerned,
+    an_ending_is_claimed_once_and_gone_when_done,
+    what_nobody_knows_is_not_known,
+    a_logout_is_forgotten_when_no_login_can_be_concerned,
+);
+
+fn upstream(person: &TestPerson, name: &str) -> UpstreamSessionHash {
+    UpstreamSessionHash::of(&person.provider, &person.issuer, &UpstreamSession(name.to_owned()))
+}
+
+async fn open(
+    db: &TestDb,
+    person: &TestPerson,
+    mxid: &OwnedUserId,
+    device_id: &DeviceId,
+    session: Option<&UpstreamSessionHash>,
+    at: i64,
+) -> anyhow::Result<()> {
+    let opened_at = ms(at);
+    let new = NewSession { mxid, device_id, person: person.key(), upstream_session: session, opened_at };
+    Ok(sessions::insert(&db.store, &new).await?)
+}
+
+/// `session`: that one; else all of the person.
+async fn log_out(
+    db: &TestDb,
+    person: &TestPerson,
+    session: Option<&UpstreamSessionHash>,
+    at: i64,
+) -> anyhow::Result<()> {
+    let logout = NewLogout {
+        provider: &person.provider,
+        issuer: &person.issuer,
+        subject: session.is_none().then_some(&person.subject),
+        upstream_session: session,
+        ends_sessions: true,
+        received_at: ms(at),
+        keep_until: ms(at + 1_000),
+    };
+    Ok(logouts::insert(&db.store, &logout, &Counting).await?)
+}
+
+async fn due(db: &TestDb, now: i64) -> Result<Vec<String>, StoreError> {
+    endings::insert_due(&db.store, ms(now)).await?;
+    let eng = ruma_common::server_name!("eng.test");
+    let claimed = endings::claim(&db.store, eng, &lease(), ms(now), ms(now + 10), 100).await?;
+    let mut devices: Vec<_> = claimed.iter().map(|ending| ending.device_id.to_string()).collect();
+    devices.sort();
+    Ok(devices)
+}
+
+async fn a_session_is_ended_by_its_name_or_by_its_persons(db: &TestDb) -> anyhow::Result<()> {
+    let (alice, bob) = (TestPerson::named("alice"), TestPerson::named("bob"));
+    let (of_alice, of_bob) = (db.with_account(&alice).await?, db.with_account(&bob).await?);
+    let (one, two) = (upstream(&alice, "one"), upstream(&alice, "two"));
+    open(db, &alice, &of_alice, device_id!("A1"), Some(&one), 10).await?;
+    open(db, &alice, &of_alice, device_id!("A2"), Some(&two), 20).await?;
+    open(db, &alice, &of_alice, device_id!("A3"), None, 30).await?;
+    open(db, &bob, &of_bob, device_id!("B1"), None, 10).await?;
+    log_out(db, &alice, Some(&one), 40).await?;
+    assert_eq!(due(db, 40).await?, ["A1"]);
+    log_out(db, &alice, None, 50).await?;
+    assert_eq!(due(db, 50).await?, ["A1", "A2", "A3"], "the first one's lease has run out");
+    let elsewhere =
+        TestPerson { issuer: Issuer::parse("https://other.test").expect("an issuer"), ..bob.clone() };
+    log_out(db, &elsewhere, None, 60).await?;
+    let other = TestPerson { provider: ProviderId::parse("other").expect("an id"), ..bob };
+    log_out(db, &other, None, 60).await?;
+    assert_eq!(due(db, 60).await?, ["A1", "A2", "A3"], "the same name elsewhere is another person");
+    Ok(())
+}
+
+async fn a_session_that_was_opened_since_is_another(db: &TestDb) -> anyhow::Result<()> {
+    let alice = TestPerson::named("alice");
+    let mxid = db.with_account(&alice).await?;
+    let phone = device_id!("PHONE");
+    open(db, &alice, &mxid, phone, None, 10).await?;
+    log_out(db, &alice, None, 20).await?;
+    endings::insert_due(&db.store, ms(20)).await?;
+    let eng = ruma_common::server_name!("eng.test");
+    let first = lease();
+    let claimed = endings::claim(&db.store, eng, &first, ms(20), ms(30), 10).await?;
+    open(db, &alice, &mxid, phone, None, 25).await?;
+    assert!(!endings::is_open(&db.store, &claimed[0]).await?);
+    assert!(!endings::note_ended(&db.store, &claimed[0], ms(26)).await?);
+    assert!(endings::delete(&db.store, &claimed[0], &first).await?);
+    assert_eq!(due(db, 40).await?, Vec::<String>::new(), "it was opened after the logout");
+    log_out(db, &alice, None, 50).await?;
+    assert_eq!(due(db, 50).await?, ["PHONE"]);
+    Ok(())
+}
+
+async fn sessions_outlive_a_logout_that_is_about_logins_alone(db: &TestDb) -> anyhow::Result<()> {
+    let alice = TestPerson::named("alice");
+    let mxid = db.with_account(&alice).await?;
+    open(db, &alice, &mxid, device_id!("PHONE"), None, 10).await?;
+    let logout = NewLogout {
+        provider: &alice.provider,
+        issuer: &alice.issuer,
+        subject: Some(&alice.subject),
+        upstream_session: None,
+        ends_sessions: false,
+        received_at: ms(20),
+        keep_until: ms(1_000),
+    };
+    logouts::insert(&db.store, &logout, &Counting).await?;
+    assert_eq!(endings::insert_due(&db.store, ms(20)).await?, 0);
+    Ok(())
+}
+
+async fn claims(store: &Store, token: &TokenHash, now: i64) -> Result<bool, StoreError> {
+    let (lease, device_id) = (lease(), device_id!("D"));
+    let claim =
+        Claim { token, lease: &lease, device_id, audience: None, now: ms(now), lease_until: ms(now + 5) };
+    Ok(login_tokens::claim(store, &claim).await?.is_some())
+}
+
+async fn a_login_under_way_is_refused_wherever_it_has_come_to(db: &TestDb) -> anyhow::Result<()> {
+    let alice = TestPerson::named("alice");
+    let mxid = db.with_account(&alice).await?;
+    for (name, is_by_name) in [("by the session's name", true), ("by the person's", false)] {
+        let session = upstream(&alice, name);
+        let named = |token: &str| TokenHash::of(&format!("{token}, {name}"));
+        let (issued, claimed, late) = (named("issued"), named("claimed"), named("late"));
+        for token in [&issued, &claimed] {
+            let attempt = attempt();
+            let new = NewLoginToken {
+                upstream_session: Some(&session),
+                ..new_token(token, &attempt, &alice, &mxid)
+            };
+            assert!(login_tokens::insert(&db.store, &new).await?, "{name}");
+        }
+        let (held, device_id) = (lease(), device_id!("D"));
+        let claim = Claim {
+            token: &claimed,
+            lease: &held,
+            device_id,
+            audience: None,
+            now: ms(1_000),
+            lease_until: ms(1_050),
+        };
+        assert!(login_tokens::claim(&db.store, &claim).await?.is_some(), "{name}");
+        log_out(db, &alice, is_by_name.then_some(&session), 1_010).await?;
+        assert!(!claims(&db.store, &issued, 1_020).await?, "{name}: a token that waits");
+        assert!(!login_tokens::redeem(&db.store, &claimed, &held).await?, "{name}: a token that is in use");
+        let attempt = attempt();
+        let new =
+            NewLoginToken { upstream_session: Some(&session), ..new_token(&late, &attempt, &alice, &mxid) };
+        assert!(!login_tokens::insert(&db.store, &new).await?, "{name}: an attempt that was begun before");
+    }
+    Ok(())
+}
+
+async fn a_new_login_is_not_concerned(db: &TestDb) -> anyhow::Result<()> {
+    let alice = TestPerson::named("alice");
+    let mxid = db.with_account(&alice).await?;
+    let (old, new_session) = (upstream(&alice, "old"), upstream(&alice, "new"));
+    log_out(db, &alice, Some(&old), 400).await?;
+    log_out(db, &alice, None, 499).await?;
+    let (token, attempt) = (TokenHash::of("t"), attempt());
+    let new =
+        NewLoginToken { upstream_session: Some(&new_session), ..new_token(&token, &attempt, &alice, &mxid) };
+    assert!(login_tokens::insert(&db.store, &new).await?, "begun at 500");
+    assert!(claims(&db.store, &token, 1_001).await?);
+    Ok(())
+}
+
+async fn an_ending_is_claimed_once_and_gone_when_done(db: &TestDb) -> anyhow::Result<()> {
+    let alice = TestPerson::named("alice");
+    let mxid = db.with_account(&alice).await?;
+    open(db, &alice, &mxid, device_id!("PHONE"), None, 10).await?;
+    log_out(db, &alice, None, 20).await?;
+    assert_eq!(endings::insert_due(&db.store, ms(20)).await?, 1);
+    assert_eq!(endings::insert_due(&db.store, ms(20)).await?, 0, "noted already");
+    let eng = ruma_common::server_name!("eng.test");
+    assert_eq!(endings::list_due(&db.store, ms(20)).await?, [eng.to_owned()]);
+    assert!(endings::list_due(&db.store, ms(19)).await?.is_empty());
+    let (first, second) = (lease(), lease());
+    let claim = async |lease: &Lease, now: i64| -> Result<Vec<Ending>, StoreError> {
+        endings::claim(&db.store, eng, lease, ms(now), ms(now + 10), 10).await
+    };
+    let claimed = claim(&first, 20).await?;
+    assert_eq!((claimed.len(), claimed[0].attempts, claimed[0].opened_at), (1, 1, ms(10)));
+    assert!(claim(&second, 29).await?.is_empty(), "somebody is at it");
+    assert!(endings::postpone(&db.store, &claimed[0], &first, ms(40), "no-answer").await?);
+    assert!(!endings::postpone(&db.store, &claimed[0], &first, ms(40), "no-answer").await?);
+    assert!(claim(&second, 39).await?.is_empty(), "not yet");
+    let again = claim(&second, 40).await?;
+    assert_eq!(again[0].attempts, 2);
+    assert!(endings::is_open(&db.store, &again[0]).await?);
+    assert!(endings::note_ended(&db.store, &again[0], ms(41)).await?);
+    assert!(!endings::delete(&db.store, &again[0], &first).await?, "another's lease");
+    assert!(endings::delete(&db.store, &again[0], &second).await?);
+    assert_eq!(endings::insert_due(&db.store, ms(42)).await?, 0, "it has ended");
+    Ok(())
+}
+
+async fn what_nobody_knows_is_not_known(db: &TestDb) -> anyhow::Result<()> {
+    let alice = TestPerson::named("alice");
+    let mxid = db.with_account(&alice).await?;
+    let session = upstream(&alice, "ST-1");
+    let (handle, other) = (Handle::generate(&Counting), Handle::generate(&Counting));
+    assert!(!logouts::is_known(&db.store, &session, &handle).await?);
+    let (token, attempt) = (TokenHash::of("t"), AttemptHash::of(&handle));
+    let new =
+        NewLoginToken { upstream_session: Some(&session), ..new_token(&token, &attempt, &alice, &mxid) };
+    assert!(login_tokens::insert(&db.store, &new).await?);
+    assert!(logouts::is_known(&db.store, &session, &handle).await?, "a login token");
+    assert!(!logouts::is_known(&db.store, &session, &other).await?, "of another attempt");
+    assert!(!logouts::is_known(&db.store, &upstream(&alice, "ST-2"), &handle).await?, "of another session");
+    open(db, &alice, &mxid, device_id!("PHONE"), Some(&session), 10).await?;
+    assert!(logouts::is_known(&db.store, &session, &other).await?, "an open session");
+    let waiting = Handle::generate(&Counting);
+    let identity = usher_core::Identity {
+        provider: alice.provider.clone(),
+        issuer: alice.issuer.clone(),
+        subject: alice.subject.clone(),
+        evidence: usher_core::Evidence::Unstated,
+        attributes: [].into(),
+        upstream_session: None,
+    };
+    pending::insert(&db.store, &AttemptHash::of(&waiting), &identity, ms(2_000)).await?;
+    assert!(
+        logouts::is_known(&db.store, &upstream(&alice, "ST-3"), &waiting).await?,
+        "somebody who is asked"
+    );
+    Ok(())
+}
+
+async fn a_logout_is_forgotten_when_no_login_can_be_concerned(db: &TestDb) -> anyhow::Result<()> {
+    let alice = TestPerson::named("alice");
+    log_out(db, &alice, None, 1_000).await?;
+    for (now, swept) in [(1_999, 0), (2_000, 1), (2_001, 0)] {
+        assert_eq!(logouts::delete_expired(&db.store, ms(now), 500).await?, swept, "{now}");
+    }
+    Ok(())
+}
