@@ -4,6 +4,7 @@ Usage: serve.py PORT SERVICE_PATTERN
 """
 
 import os
+import socket
 import sys
 
 os.environ["DJANGO_SETTINGS_MODULE"] = "settings"
@@ -27,10 +28,22 @@ def allow_services(pattern):
     ReplaceAttributName.objects.get_or_create(service_pattern=service, name="*", replace="")
 
 
+def find_localhost():
+    """`*.localhost` is this machine (RFC 6761 section 6.3), which the C library does not know: notices go to services there."""
+    look_up = socket.getaddrinfo
+
+    def look_up_here(host, *arguments, **options):
+        is_here = isinstance(host, str) and host.endswith(".localhost")
+        return look_up("127.0.0.1" if is_here else host, *arguments, **options)
+
+    socket.getaddrinfo = look_up_here
+
+
 def main():
     port, pattern = int(sys.argv[1]), sys.argv[2]
     call_command("migrate", verbosity=0, interactive=False)
     allow_services(pattern)
+    find_localhost()
     run("127.0.0.1", port, StaticFilesHandler(get_wsgi_application()), threading=True)
 
 

@@ -35,6 +35,7 @@ mod health;
 mod homeserver_faults;
 mod landing;
 mod links;
+mod logout;
 mod names;
 mod newcomers;
 mod operations;
