@@ -23,7 +23,7 @@ pub(crate) use admission::{is_admitted, meets};
 pub use adopt::AdoptError;
 pub(crate) use begin::begin_ui_auth;
 pub use begin::{BeginError, Begun, begin};
-pub use choose::choose;
+pub use choose::{ChooseForm, choose};
 pub use client_redirect::{ClientRedirect, ClientRedirectError};
 pub use confirm::{ConfirmError, ConfirmForm, Confirmed, confirm};
 pub use establish::EstablishError;

@@ -78,6 +78,8 @@ pub enum Page<'a> {
         handle: &'a str,
         /// The form's token.
         csrf: &'a str,
+        /// The client's `redirectUrl`.
+        redirect_url: &'a str,
     },
     /// May this site have a login token?
     Confirm {
@@ -201,12 +203,12 @@ impl Pages {
                 let entry = |entry: &PickerEntry| context! { name => entry.name.as_str(), href => entry.href.as_str() };
                 ("picker.html", context! { providers => providers.iter().map(entry).collect::<Vec<_>>() })
             }
-            Page::Chooser { homeservers, action, provider, handle, csrf } => {
+            Page::Chooser { homeservers, action, provider, handle, csrf, redirect_url } => {
                 let entry = |entry: &ChooserEntry| context! { name => entry.name.as_str(), server_name => entry.server_name.as_str() };
                 let homeservers = homeservers.iter().map(entry).collect::<Vec<_>>();
                 (
                     "chooser.html",
-                    context! { homeservers, action => *action, provider => *provider, handle => *handle, csrf => *csrf },
+                    context! { homeservers, action => *action, provider => *provider, handle => *handle, csrf => *csrf, redirect_url => *redirect_url },
                 )
             }
             Page::Confirm { site, is_app, user, action, provider, handle, csrf, redirect_url } => (

@@ -26,7 +26,13 @@ pub(super) async fn ask(
     };
     let csrf = choice.csrf.clone();
     attempt.step = Step::Choose(choice);
-    let cookies = keep(app, &attempt, SameSite::Lax, jar).ok_or(FinishError::TooLarge)?;
+    let cookies = if let Some(cookies) = keep(app, &attempt, SameSite::Lax, jar) {
+        cookies
+    } else {
+        // A long address, and a long name or ticket beside it: the page's form carries the address.
+        attempt = attempt.without_client();
+        keep(app, &attempt, SameSite::Lax, jar).ok_or(FinishError::TooLarge)?
+    };
     Ok(Finished::Choose { attempt: Box::new(attempt), csrf, client, candidates, cookies })
 }
 

@@ -89,6 +89,7 @@ async fn begin_for(
         freshness,
         issuer,
         hints,
+        client_hash: None,
         started: now,
         step: Step::Answer(usher_core::provider::ProviderState::new(String::new())),
     };

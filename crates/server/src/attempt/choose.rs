@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use ruma_common::ServerName;
+use ruma_common::{OwnedServerName, ServerName};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use usher_core::{Handle, ProviderId};
@@ -15,16 +15,24 @@ use super::{
 };
 use crate::app::App;
 
+/// What the page's form brings back.
+#[derive(Clone, Debug)]
+pub struct ChooseForm {
+    /// The provider the person signed in at.
+    pub provider: ProviderId,
+    /// The attempt.
+    pub handle: Handle,
+    /// The form's token.
+    pub csrf: String,
+    /// What they chose.
+    pub homeserver: OwnedServerName,
+    /// The client's `redirectUrl`.
+    pub redirect_url: Option<String>,
+}
+
 /// Goes on with the homeserver that a form names. Sent twice, it leads to the same account and the same token.
-pub async fn choose(
-    app: &App,
-    provider: &ProviderId,
-    handle: &Handle,
-    csrf: &str,
-    homeserver: &ServerName,
-    client: IpAddr,
-    jar: &Jar,
-) -> Result<Finished, Failed> {
+pub async fn choose(app: &App, form: &ChooseForm, client: IpAddr, jar: &Jar) -> Result<Finished, Failed> {
+    let ChooseForm { provider, handle, csrf, homeserver, redirect_url } = form;
     tracing::Span::current().record("provider.id", provider.as_str()).record("attempt.id", handle.as_str());
     let early = |error| Failed { error, attempt: None };
     let cookie = jar.get(handle).ok_or_else(|| early(FinishError::UnknownAttempt))?;
@@ -39,6 +47,7 @@ pub async fn choose(
     if !bool::from(digest(&choice.csrf).ct_eq(&digest(csrf))) {
         return Err(early(FinishError::Csrf));
     }
+    let attempt = attempt.with_client(redirect_url.as_deref()).ok_or_else(|| early(FinishError::Csrf))?;
     resume(app, attempt, choice, Some(homeserver), jar).await
 }
 

@@ -4,13 +4,10 @@ use std::{fmt, net::IpAddr};
 
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
-use usher_core::{Handle, ProviderId, Purpose};
+use usher_core::{Handle, ProviderId};
 use usher_store::{StoreError, TokenHash, login_tokens};
 
-use super::{
-    Attempt, ClientRedirect, Failed, Jar, SetCookie, Step,
-    sealed::{Expected, client_hash},
-};
+use super::{Attempt, ClientRedirect, Failed, Jar, SetCookie, Step, sealed::Expected};
 use crate::{
     app::App,
     limits::Limited,
@@ -92,25 +89,17 @@ async fn conclude(
     form: &ConfirmForm,
     client: IpAddr,
 ) -> Result<Confirmed, ConfirmError> {
-    let (Step::Confirm(confirmation), Purpose::Login { client_redirect_url, .. }) =
-        (&attempt.step, &attempt.purpose)
-    else {
-        return Err(ConfirmError::UnknownAttempt);
-    };
+    let Step::Confirm(confirmation) = &attempt.step else { return Err(ConfirmError::UnknownAttempt) };
     app.limits.click(client)?;
     let digest = |text: &str| Sha256::digest(text.as_bytes());
     if !bool::from(digest(&confirmation.csrf).ct_eq(&digest(&form.csrf))) {
         return Err(ConfirmError::Csrf);
     }
-    let redirect_url = match (&confirmation.client_hash, &form.redirect_url) {
-        (None, None) => client_redirect_url,
-        (Some(hash), Some(redirect_url)) if client_hash(redirect_url) == *hash => redirect_url,
-        (None, Some(_)) | (Some(_), _) => return Err(ConfirmError::Csrf),
-    };
     if attempt.started.plus(app.config.login.attempt_lifetime) <= app.clock.now() {
         return Err(ConfirmError::Expired);
     }
-    let client = ClientRedirect::parse(redirect_url).map_err(|_| ConfirmError::UnknownAttempt)?;
+    let with_client = attempt.clone().with_client(form.redirect_url.as_deref()).ok_or(ConfirmError::Csrf)?;
+    let client = ClientRedirect::of(&with_client.purpose).ok_or(ConfirmError::UnknownAttempt)?;
     let is_first = issue(app, &Issue { attempt, confirmation, spend: &[] }).await?;
     let token = TokenHash::of(&confirmation.token);
     if !is_first && !login_tokens::is_issued(&app.store, &token, &confirmation.user).await? {

@@ -76,7 +76,6 @@ fn confirmation(app: &App, arrival: &Arrival<'_>, user: OwnedUserId) -> Confirma
         subject: identity.subject.clone(),
         upstream_session,
         chooser_csrf: arrival.choice.as_ref().map(|choice| choice.csrf.clone()),
-        client_hash: None,
     }
 }
 

@@ -34,6 +34,10 @@ pub struct Attempt {
     /// The client's wishes.
     #[serde(default)]
     pub hints: Hints,
+    /// The hash of the client's `redirectUrl`, where that does not fit the cookie beside all else: the page's form
+    /// carries it then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_hash: Option<String>,
     /// When it began.
     pub started: Timestamp,
     /// What is to happen next.
@@ -87,10 +91,6 @@ pub struct Confirmation {
     /// If they chose their homeserver before: what that page's form brings back, should they return to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chooser_csrf: Option<String>,
-    /// The hash of the client's `redirectUrl`, where that does not fit the cookie beside all else: the page's form
-    /// carries it then.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub client_hash: Option<String>,
 }
 
 impl fmt::Debug for Confirmation {
@@ -108,21 +108,33 @@ pub(super) enum Expected {
 }
 
 impl Attempt {
-    /// The same, waiting for a confirmation, with the hash of its client's `redirectUrl` in that one's place.
+    /// The same with the hash of its client's `redirectUrl` in that one's place.
     pub(super) fn without_client(mut self) -> Self {
-        if let (Step::Confirm(confirmation), Purpose::Login { client_redirect_url, .. }) =
-            (&mut self.step, &mut self.purpose)
-        {
-            confirmation.client_hash = Some(client_hash(client_redirect_url));
+        if let Purpose::Login { client_redirect_url, .. } = &mut self.purpose {
+            self.client_hash = Some(client_hash(client_redirect_url));
             client_redirect_url.clear();
         }
         self
     }
 
+    /// The same with its client's `redirectUrl` as a form brings it back; `None` if it is another.
+    pub(super) fn with_client(mut self, redirect_url: Option<&str>) -> Option<Self> {
+        let Purpose::Login { client_redirect_url, .. } = &mut self.purpose else { return None };
+        match (self.client_hash.take(), redirect_url) {
+            (None, None) => Some(self),
+            (None, Some(redirect_url)) => (redirect_url == client_redirect_url).then_some(self),
+            (Some(hash), Some(redirect_url)) if client_hash(redirect_url) == hash => {
+                redirect_url.clone_into(client_redirect_url);
+                Some(self)
+            }
+            (Some(_), _) => None,
+        }
+    }
+
     /// Whether the form of the page that asks about the client's site must carry its `redirectUrl`.
     #[must_use]
     pub fn is_without_client(&self) -> bool {
-        matches!(&self.step, Step::Confirm(confirmation) if confirmation.client_hash.is_some())
+        self.client_hash.is_some()
     }
 
     /// The demand that began it, the same at both ends.
@@ -168,7 +180,7 @@ fn context(handle: &Handle, provider: &ProviderId, purpose: &str, step: Expected
 }
 
 /// What is sealed of a `redirectUrl` that the form carries.
-pub(super) fn client_hash(redirect_url: &str) -> String {
+fn client_hash(redirect_url: &str) -> String {
     BASE64URL_NOPAD.encode(&Sha256::digest(redirect_url.as_bytes()))
 }
 

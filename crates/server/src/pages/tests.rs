@@ -83,6 +83,7 @@ fn every_page_renders_in_every_language() {
                 provider: "corp",
                 handle: "h",
                 csrf: "c",
+                redirect_url: "https://<s>/\"",
             },
             Page::Confirm {
                 site: "<s>",

@@ -33,6 +33,7 @@ pub(super) fn render(
                 provider: attempt.provider.as_str(),
                 handle: attempt.handle.as_str(),
                 csrf: &csrf,
+                redirect_url: client.as_str(),
             };
             page(app, request, StatusCode::OK, &content, &form_action(&client), &cookies)
         }

@@ -418,6 +418,19 @@ impl Answer {
         after.split_once("</h1>").map_or("", |(title, _)| title)
     }
 
+    /// Names and values of a page's hidden fields, as a browser would send them.
+    pub(crate) fn hidden_fields(&self) -> Vec<(String, String)> {
+        let inputs = self.body.split("<input type=\"hidden\" name=\"").skip(1);
+        inputs
+            .map(|rest| {
+                let (name, rest) = rest.split_once("\" value=\"").expect("an input");
+                let value = rest.split_once('"').expect("a value").0;
+                let value = value.replace("&#x2f;", "/").replace("&quot;", "\"").replace("&amp;", "&");
+                (name.to_owned(), value)
+            })
+            .collect()
+    }
+
     /// The login token in a redirect's query, before any fragment.
     pub(crate) fn login_token(&self) -> String {
         let location = self.location();

@@ -42,7 +42,9 @@ impl<'a> Asked<'a> {
         inputs
             .map(|rest| {
                 let (name, rest) = rest.split_once("\" value=\"").expect("an input");
-                (name.to_owned(), rest.split_once('"').expect("a value").0.to_owned())
+                let value = rest.split_once('"').expect("a value").0;
+                let value = value.replace("&#x2f;", "/").replace("&quot;", "\"").replace("&amp;", "&");
+                (name.to_owned(), value)
             })
             .collect()
     }
@@ -466,4 +468,33 @@ async fn no_more_of_a_person_is_kept_than_the_config_looks_at() {
     asked.choose("eng.ac.cdl").await;
     let name = app.eng.user("@erin:eng.ac.cdl").and_then(|user| user.display_name);
     assert_eq!(name.as_deref(), Some("erin@ac.cdl"));
+}
+
+#[tokio::test]
+async fn the_longest_redirect_url_survives_beside_the_longest_name_of_a_session() {
+    let app = start(false, |config| {
+        config["providers"] = json!([{ "id": "idp", "name": "IdP", "posting": {} }]);
+    })
+    .await;
+    let prefix = "https://app.ac.cdl/?x=%C3%B6&y=";
+    let longest = format!("{prefix}{}&b", "x".repeat(2000 - prefix.len() - 2));
+    let session = "s".repeat(400);
+    let attempt = crate::ports::begin(&app, &longest).await;
+    let page = crate::ports::post_in(&app, &attempt, "alice", "one", &session).await;
+    assert_eq!(page.title(), "Choose your homeserver", "{}", page.body);
+    let callback = app.base().clone();
+    let asked = Asked { app: &app, cookies: page.cookies(), body: page.body, callback };
+    let fields = asked.with("eng.ac.cdl");
+    let other: Vec<_> = fields
+        .iter()
+        .map(|(name, value)| {
+            let is_it = name == "redirect_url";
+            (name.clone(), if is_it { "https://evil.example/".to_owned() } else { value.clone() })
+        })
+        .collect();
+    assert_eq!(asked.submit("/_usher/choose", &other).await.status, 403, "another address");
+    let without: Vec<_> = fields.iter().filter(|(name, _)| name != "redirect_url").cloned().collect();
+    assert_eq!(asked.submit("/_usher/choose", &without).await.status, 403, "none");
+    let back = asked.choose("eng.ac.cdl").await;
+    assert!(back.location().starts_with(&format!("{longest}&loginToken=")), "{}", back.location());
 }

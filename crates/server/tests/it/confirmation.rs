@@ -166,7 +166,10 @@ async fn the_longest_redirect_url_survives_beside_the_longest_name() {
         let forged = if is_carried {
             vec![fields.clone().into_iter().map(other).collect(), without]
         } else {
-            vec![[fields.clone(), vec![("redirect_url".to_owned(), redirect_url.to_owned())]].concat()]
+            vec![
+                [fields.clone(), vec![("redirect_url".to_owned(), "https://evil.example/".to_owned())]]
+                    .concat(),
+            ]
         };
         for fields in forged {
             let answer = asked.submit(&fields).await;

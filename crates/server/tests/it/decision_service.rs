@@ -117,12 +117,8 @@ async fn it_may_pass_refuse_or_have_the_person_asked() {
     assert_eq!(page.title(), "Choose your homeserver");
     let first = page.body.find("value=\"hist.ac.cdl\"").expect("offered");
     assert!(first < page.body.find("value=\"eng.ac.cdl\"").expect("offered"), "in its order");
-    let mut fields: Vec<(&str, &str)> = Vec::new();
-    for rest in page.body.split("<input type=\"hidden\" name=\"").skip(1) {
-        let (name, rest) = rest.split_once("\" value=\"").expect("an input");
-        fields.push((name, rest.split_once('"').expect("a value").0));
-    }
-    fields.push(("homeserver", "hist.ac.cdl"));
+    let mut fields = page.hidden_fields();
+    fields.push(("homeserver".to_owned(), "hist.ac.cdl".to_owned()));
     let request = app.request(reqwest::Method::POST, "/_usher/choose");
     let post = request.header("cookie", page.cookies().join("; ")).form(&fields);
     let again = post.try_clone().expect("it can be sent twice");

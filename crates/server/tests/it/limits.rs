@@ -24,17 +24,6 @@ async fn redeem_from(app: &TestApp, address: &str, token: &str) -> Answer {
     Answer::read(request.header("x-forwarded-for", address)).await
 }
 
-/// Of the page's form.
-fn hidden_fields(page: &Answer) -> Vec<(String, String)> {
-    let inputs = page.body.split("<input type=\"hidden\" name=\"").skip(1);
-    inputs
-        .map(|rest| {
-            let (name, rest) = rest.split_once("\" value=\"").expect("an input");
-            (name.to_owned(), rest.split_once('"').expect("a value").0.to_owned())
-        })
-        .collect()
-}
-
 fn assert_limited_page(answer: &Answer, seconds: &str) {
     assert_eq!((answer.status.as_u16(), answer.title()), (429, "One moment, please"));
     assert_eq!(answer.header("retry-after"), seconds);
@@ -180,7 +169,7 @@ async fn a_click_that_opens_no_attempt_uses_up_nothing() {
     let app = limited("click").await;
     let page = app.sign_in().to(UNTRUSTED).from("192.0.2.1").as_person("alice").await;
     let own = page.cookies().join("; ");
-    let form = hidden_fields(&page);
+    let form = page.hidden_fields();
     let post = async |path: &str, cookie: &str, form: &[(String, String)]| {
         let request = app.request(Method::POST, path).header("x-forwarded-for", "192.0.2.1");
         Answer::read(request.header("cookie", cookie).form(form)).await
@@ -205,7 +194,7 @@ async fn an_address_chooses_so_often_and_nothing_is_lost() {
     .await;
     let choose = async |person: &str| {
         let page = app.sign_in().as_person(person).await;
-        let form = [hidden_fields(&page), vec![("homeserver".to_owned(), "eng.ac.cdl".to_owned())]].concat();
+        let form = [page.hidden_fields(), vec![("homeserver".to_owned(), "eng.ac.cdl".to_owned())]].concat();
         let request = app.request(Method::POST, "/_usher/choose").header("cookie", page.cookies().join("; "));
         Answer::read(request.form(&form)).await
     };
@@ -226,7 +215,7 @@ async fn three_hundred_people_at_one_address_get_all_the_way_at_once() {
     .await;
     let post = async |page: &Answer, path: &str, more: &[(String, String)]| {
         let request = app.request(Method::POST, path).header("cookie", page.cookies().join("; "));
-        Answer::read(request.form(&[&hidden_fields(page), more].concat())).await
+        Answer::read(request.form(&[page.hidden_fields(), more.to_vec()].concat())).await
     };
     let choice = [("homeserver".to_owned(), "eng.ac.cdl".to_owned())];
     for number in 0..300 {
