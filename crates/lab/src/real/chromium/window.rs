@@ -126,6 +126,13 @@ impl Window {
         Ok(Tab(handle.as_str().context("a tab has a handle")?.to_owned()))
     }
 
+    /// Every tab, and every window that a page has opened; in no order.
+    pub async fn tabs(&self) -> anyhow::Result<Vec<Tab>> {
+        let handles = self.session.get("window/handles").await?;
+        let handles = handles.as_array().context("a list of tabs")?;
+        Ok(handles.iter().filter_map(|handle| Some(Tab(handle.as_str()?.to_owned()))).collect())
+    }
+
     /// Opens a tab and brings it to the front.
     pub async fn open_tab(&self) -> anyhow::Result<Tab> {
         let opened = self.session.post("window/new", &json!({ "type": "tab" })).await?;
@@ -176,10 +183,15 @@ impl Window {
         Ok(requests)
     }
 
-    /// Writes what the window shows to `target/screenshots/{name}.png`.
+    /// Writes what the window shows, and what is below that, to `target/screenshots/{name}.png`.
     pub async fn screenshot(&self, name: &str) -> anyhow::Result<PathBuf> {
-        let shot = self.session.get("screenshot").await?;
-        let png = BASE64.decode(shot.as_str().unwrap_or_default().as_bytes()).context("a screenshot")?;
+        let layout = self.devtools("Page.getLayoutMetrics", json!({})).await?;
+        let size = &layout["cssContentSize"];
+        let whole = json!({ "x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1 });
+        let how = json!({ "format": "png", "captureBeyondViewport": true, "clip": whole });
+        let shot = self.devtools("Page.captureScreenshot", how).await?;
+        let png = shot["data"].as_str().unwrap_or_default();
+        let png = BASE64.decode(png.as_bytes()).context("a screenshot")?;
         let directory = install::target_dir().join("screenshots");
         fs::create_dir_all(&directory).context("no directory for screenshots")?;
         let path = directory.join(format!("{name}.png"));
