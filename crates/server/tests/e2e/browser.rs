@@ -5,11 +5,11 @@
 //! people to look at.
 
 mod apps;
-mod audit;
+pub(crate) mod audit;
 mod chooser;
 mod client_site;
 mod history;
 mod journey;
-mod keyboard;
-mod pages;
-mod visitor;
+pub(crate) mod keyboard;
+pub(crate) mod pages;
+pub(crate) mod visitor;

@@ -2,9 +2,14 @@
 //! wherever a moment need not be hit exactly.
 
 mod accounts;
+mod alone;
+mod desk;
 mod devices;
 mod keys;
 mod others;
+mod pages;
+mod popup;
+mod problems;
 
 use crate::{at_host::App, world::World};
 
@@ -14,4 +19,9 @@ async fn devices(world: &World, app: &App) -> anyhow::Result<Vec<String>> {
     let mut ids: Vec<_> = devices.into_iter().map(|device| device.device_id).collect();
     ids.sort();
     Ok(ids)
+}
+
+/// The request that deletes an app's device.
+fn deletion_of(app: &App) -> String {
+    format!("DELETE v3/devices/{}", app.device)
 }

@@ -12,7 +12,7 @@ const focused = document.activeElement, style = getComputedStyle(focused);
 return { text: focused.textContent.trim(), ring: style.outlineStyle === 'none' ? 0 : parseFloat(style.outlineWidth) };";
 
 /// Presses Tab until the focus is on what reads `text`, at most a few times; every stop on the way has a ring.
-pub(super) async fn tab_to(visitor: &Visitor, text: &str) -> anyhow::Result<()> {
+pub(crate) async fn tab_to(visitor: &Visitor, text: &str) -> anyhow::Result<()> {
     for _ in 0..5 {
         visitor.window.press_tab().await?;
         let focus = visitor.window.run(FOCUS).await?;

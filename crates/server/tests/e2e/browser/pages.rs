@@ -27,7 +27,7 @@ const LONG_SITE: &str = "https://a-client-with-a-very-long-name-indeed.communica
 const APP: &str = "im.fluffychat://login";
 
 /// What the organisation says of itself.
-pub(super) fn pages() -> Value {
+pub(crate) fn pages() -> Value {
     json!({
         "organisation": "Canadialand University",
         "help_url": "https://help.ac.cdl/matrix",

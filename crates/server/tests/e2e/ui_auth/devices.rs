@@ -3,17 +3,13 @@
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::devices;
+use super::{deletion_of, devices};
 use crate::{
-    at_host::{App, auth, session_of},
+    at_host::{App, auth, is_complete, session_of},
     components::run,
     database::Kind,
     world::World,
 };
-
-fn deletion_of(app: &App) -> String {
-    format!("DELETE v3/devices/{}", app.device)
-}
 
 #[test]
 fn devices_go_when_their_person_has_signed_in_again() -> anyhow::Result<()> {
@@ -94,7 +90,7 @@ fn nothing_but_what_was_confirmed_is_done_and_that_once() -> anyhow::Result<()> 
         assert_eq!(devices(&world, &phone).await?, all);
         assert_eq!(world.database.links().await?.len(), 3, "and nobody is linked by it");
 
-        crate::at_host::is_complete(&alice.confirm(&phone.fallback(&session)).await?)?;
+        is_complete(&alice.confirm(&phone.fallback(&session)).await?)?;
         let several = json!({ "devices": [laptop.device], "auth": { "session": session } });
         let changed = json!({ "auth": { "session": session }, "erase": true });
         let forbidden = (403, "M_FORBIDDEN");

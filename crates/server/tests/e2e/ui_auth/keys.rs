@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use usher_lab::cross_signing::keys;
 
 use crate::{
-    at_host::{App, auth},
+    at_host::{App, auth, is_complete},
     components::run,
     database::Kind,
     world::World,
@@ -38,7 +38,7 @@ fn first_keys_and_the_same_again_are_nobodys_question_and_others_are_their_perso
             assert_eq!(master_key(&world, &phone).await?, first["master_key"]["keys"]);
 
             let session = phone.is_asked(UPLOAD, &second).await?;
-            crate::at_host::is_complete(&alice.confirm(&phone.fallback(&session)).await?)?;
+            is_complete(&alice.confirm(&phone.fallback(&session)).await?)?;
             let mut changed = third.clone();
             changed["auth"] = json!({ "session": session });
             let refused = phone.send(UPLOAD, &changed).await?;
