@@ -6,19 +6,21 @@
 //!
 //! Requests of our own are made by [`Outgoing`] and read whole; other people's are passed on by [`Relay`], as they came.
 
+mod public;
 mod relay;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use reqwest::{
-    Certificate, Client, RequestBuilder,
+    Certificate, Client, ClientBuilder,
     header::{HeaderMap, HeaderName, HeaderValue},
     redirect::Policy,
 };
 
 pub use hyper::{StatusCode, body::Bytes};
+pub use public::is_public;
 pub use relay::{AnswerBody, Feed, FeedEnded, NoRelay, Passed, Passing, Relay, RelayError, RequestBody};
-pub use reqwest::{Method, header};
+pub use reqwest::{Method, RequestBuilder, header};
 
 /// On every request Usher sends. One that arrives with it came from an Usher: its own `upstream_url` points at it.
 pub const HOP_HEADER: HeaderName = HeaderName::from_static("usher-hop");
@@ -80,6 +82,25 @@ impl Outgoing {
     ///
     /// `timeout` bounds a call from connecting to the last byte of the body; `max_body` is in bytes.
     pub fn new(ca_pem: Option<&[u8]>, timeout: Duration, max_body: usize) -> Result<Self, BuildError> {
+        Self::build(ca_pem, timeout, max_body, |builder| builder)
+    }
+
+    /// A client that finds public addresses alone, whatever a name resolves to: for URLs that somebody else names. A
+    /// host that is written as an address is not resolved, so that callers judge those by [`is_public`] themselves.
+    pub fn public_only(
+        ca_pem: Option<&[u8]>,
+        timeout: Duration,
+        max_body: usize,
+    ) -> Result<Self, BuildError> {
+        Self::build(ca_pem, timeout, max_body, |builder| builder.dns_resolver(Arc::new(public::PublicOnly)))
+    }
+
+    fn build(
+        ca_pem: Option<&[u8]>,
+        timeout: Duration,
+        max_body: usize,
+        adjust: impl FnOnce(ClientBuilder) -> ClientBuilder,
+    ) -> Result<Self, BuildError> {
         let mut headers = HeaderMap::new();
         headers.insert(HOP_HEADER, HeaderValue::from_static("1"));
         #[expect(clippy::disallowed_methods, reason = "the one place that makes clients for all others")]
@@ -102,7 +123,7 @@ impl Outgoing {
                 builder = builder.add_root_certificate(certificate);
             }
         }
-        let client = builder.build().map_err(BuildError::Client)?;
+        let client = adjust(builder).build().map_err(BuildError::Client)?;
         Ok(Self { client, timeout, max_body })
     }
 

@@ -95,3 +95,23 @@ fn a_ca_bundle_without_certificates_is_refused() {
         assert!(matches!(result, Err(BuildError::CaBundle(_))), "{name}");
     }
 }
+
+#[tokio::test]
+async fn a_name_that_leads_inside_is_nowhere_for_a_client_that_finds_public_addresses_alone() {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&calls);
+    let server = ScriptedServer::start(move |_| {
+        counter.fetch_add(1, Ordering::SeqCst);
+        std::future::ready(Reply::new(200, "text/plain", ""))
+    })
+    .await
+    .expect("a server");
+    let url = url::Url::parse(&format!("http://localhost:{}/", server.address().port())).expect("a URL");
+    let public = Outgoing::public_only(None, Duration::from_secs(5), 1000).expect("a client");
+    let result = public.send(public.request(Method::GET, url.clone())).await;
+    assert!(matches!(result, Err(SendError::NotConnected(_))), "{result:?}");
+    assert_eq!(calls.load(Ordering::SeqCst), 0);
+    let anywhere = client();
+    let answer = anywhere.send(anywhere.request(Method::GET, url)).await.expect("an answer");
+    assert_eq!(answer.status.as_u16(), 200, "the same name for any other client");
+}
