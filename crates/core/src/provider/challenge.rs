@@ -30,6 +30,12 @@ pub struct Hints {
     /// Whom the client expects to sign in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub login: Option<String>,
+    /// In which ways it would have them authenticate, the best first, divided by blanks (OIDC `acr_values`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contexts: Option<String>,
+    /// Their languages, the best first, divided by blanks (BCP 47).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub locales: Option<String>,
 }
 
 /// The browser's next step, and what must come back to [`complete`](super::SsoProvider::complete).
