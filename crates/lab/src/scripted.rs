@@ -3,6 +3,7 @@
 pub mod cas;
 pub mod homeserver;
 pub mod mail;
+pub mod oidc;
 mod server;
 
 pub use server::{Reply, Request, ScriptedServer};
