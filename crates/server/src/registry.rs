@@ -12,11 +12,16 @@ pub struct Backends(Vec<Arc<dyn Backend>>);
 impl Backends {
     /// All that were compiled in.
     #[must_use]
-    #[cfg_attr(not(feature = "cas"), expect(unused_variables, reason = "a build may have no backend"))]
+    #[cfg_attr(
+        not(any(feature = "cas", feature = "oidc")),
+        expect(unused_variables, reason = "a build may have no backend")
+    )]
     pub fn compiled_in(http: &Outgoing) -> Self {
         let backends = Self::default();
         #[cfg(feature = "cas")]
         let backends = backends.with(usher_cas::backend(http.clone()));
+        #[cfg(feature = "oidc")]
+        let backends = backends.with(usher_oidc::backend(http.clone()));
         backends
     }
 

@@ -109,7 +109,13 @@ pub(super) fn remember(
     jar: &Jar,
 ) -> Result<(BrowserStep, Vec<SetCookie>), BeginError> {
     attempt.step = Step::Answer(challenge.state);
-    let cookies = keep(app, attempt, challenge.returns_by.into(), jar).ok_or(BeginError::TooLarge)?;
+    let same_site = challenge.returns_by.into();
+    if let Some(cookies) = keep(app, attempt, same_site, jar) {
+        return Ok((challenge.step, cookies));
+    }
+    // A long address: the client's wishes are on their way by now, and need not be remembered.
+    attempt.hints = Hints { register: attempt.hints.register, ..Hints::default() };
+    let cookies = keep(app, attempt, same_site, jar).ok_or(BeginError::TooLarge)?;
     Ok((challenge.step, cookies))
 }
 

@@ -1,6 +1,6 @@
 //! `providers`: single sign-on. Each entry names exactly one backend by the key its section stands under.
 
-use std::{collections::BTreeSet, path::Path, time::Duration};
+use std::{collections::BTreeSet, fmt, path::Path, time::Duration};
 
 use ruma_common::MxcUri;
 use schemars::JsonSchema;
@@ -17,7 +17,7 @@ use super::{
 use crate::registry::Backends;
 
 /// One configured upstream, its backend's section not yet understood.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ProviderConfig {
     /// Its place in the file, such as `providers[0]`, for the backend's own problems.
     pub path: String,
@@ -37,6 +37,17 @@ pub struct ProviderConfig {
     pub ends_sessions: bool,
     /// What must be true of its people, all of it, at every sign-in.
     pub require: Vec<Requirement>,
+}
+
+/// Without the section, which may hold a secret.
+impl fmt::Debug for ProviderConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProviderConfig")
+            .field("path", &self.path)
+            .field("descriptor", &self.descriptor)
+            .field("kind", &self.kind)
+            .finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]

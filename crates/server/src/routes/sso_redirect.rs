@@ -163,15 +163,30 @@ fn picker(
     page(app, request, StatusCode::OK, &Page::Picker { providers: &providers }, &[], &[])
 }
 
-/// The stable name wins over the unstable one; values nobody has defined are ignored.
+/// Wishes longer than this are not passed on.
+const MAX_WISH_BYTES: usize = 255;
+
+/// The stable name of `action` wins over the unstable one; values nobody has defined are ignored. The other wishes have
+/// the names that OpenID Connect gives them (Core 3.1.2.1), whatever the provider speaks.
 fn hints(query: &str) -> Hints {
     let value = |name: &str| {
         form_urlencoded::parse(query.as_bytes())
             .find(|(key, _)| key == name)
             .map(|(_, value)| value.into_owned())
     };
+    let wish = |name: &str| {
+        let is_good = |wish: &String| {
+            !wish.is_empty() && wish.len() <= MAX_WISH_BYTES && !wish.chars().any(char::is_control)
+        };
+        value(name).filter(is_good)
+    };
     let action = value("action").or_else(|| value("org.matrix.msc3824.action"));
-    Hints { register: action.as_deref() == Some("register"), login: None }
+    Hints {
+        register: action.as_deref() == Some("register"),
+        login: wish("login_hint"),
+        contexts: wish("acr_values"),
+        locales: wish("ui_locales"),
+    }
 }
 
 #[cfg(test)]
@@ -192,5 +207,21 @@ mod tests {
         ] {
             assert_eq!(hints(query).register, expected, "{name}");
         }
+    }
+
+    #[test]
+    fn wishes_are_read_if_they_are_short_and_printable() {
+        let long = format!("login_hint={}", "x".repeat(256));
+        for (name, query, expected) in [
+            ("none", "", None),
+            ("one", "login_hint=alice%40ac.cdl", Some("alice@ac.cdl")),
+            ("empty", "login_hint=", None),
+            ("a line break", "login_hint=a%0D%0Ab", None),
+            ("too long", long.as_str(), None),
+        ] {
+            assert_eq!(hints(query).login.as_deref(), expected, "{name}");
+        }
+        let all = hints("ui_locales=fr+en&acr_values=urn%3Amfa");
+        assert_eq!((all.locales.as_deref(), all.contexts.as_deref()), (Some("fr en"), Some("urn:mfa")));
     }
 }

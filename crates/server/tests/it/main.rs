@@ -19,6 +19,7 @@ mod limits;
 mod login_flows;
 mod login_token;
 mod logouts;
+mod oidc;
 mod pages;
 mod ports;
 mod provisioning;
