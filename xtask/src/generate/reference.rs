@@ -138,6 +138,8 @@ fn kind(key: &Value) -> String {
 fn plural(kind: &str) -> String {
     match kind.strip_prefix("list of ") {
         Some(items) => format!("lists of {items}"),
+        // Words to choose from.
+        None if kind.ends_with('`') => kind.to_owned(),
         None => format!("{kind}s"),
     }
 }
@@ -195,6 +197,7 @@ mod tests {
                     "url": { "type": "string", "description": "An a|b." },
                     "port": { "type": "integer", "default": 3 },
                     "on": { "type": "object", "properties": { "x": { "type": "string" } } },
+                    "ways": { "type": "array", "items": { "type": "string", "enum": ["up", "down"] } },
             } } },
         } });
         let rendered = render(&schema).expect("rendered");
@@ -224,6 +227,7 @@ Some. Required.
 | `nodes[].on.x` | string |  |  |
 | `nodes[].port` | integer | `3` |  |
 | `nodes[].url` | string | required | An a\\|b. |
+| `nodes[].ways` | list of `up` or `down` |  |  |
 
 ## `pace`
 
