@@ -17,7 +17,7 @@ use reqwest::{
 };
 use url::Url;
 
-use crate::real::cas_server::Person;
+use crate::real::people::Person;
 
 mod cookies;
 mod form;

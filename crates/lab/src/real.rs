@@ -18,6 +18,8 @@ pub mod chromium;
 pub mod haproxy;
 pub mod install;
 pub mod nginx;
+pub mod oidc_provider;
+pub mod people;
 pub mod postgres;
 pub mod process;
 mod progress;

@@ -13,62 +13,16 @@ use super::{
     Progress, free_port,
     install::Component,
     is_free,
+    people::person_called,
     process::{self, Process},
 };
 
+pub use super::people::{PEOPLE, Person};
+
 const START_DEADLINE: Duration = Duration::from_mins(1);
 const STOP_GRACE: Duration = Duration::from_secs(5);
-/// Everybody's. Printed by the demo; it protects nothing.
-const PASSWORD: &str = "open sesame";
 /// Services on this machine, whatever their port.
 const LOCAL_SERVICES: &str = r"^https?://(([a-z0-9-]+\.)*localhost|127\.0\.0\.1)(:[0-9]+)?/";
-
-/// Somebody who can sign in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Person {
-    /// What they are called (`displayName`).
-    pub name: &'static str,
-    /// What they type (`uid`, and the CAS user).
-    pub username: &'static str,
-    /// What they type next.
-    pub password: &'static str,
-    /// The values of `department`, in order; the first is where they belong.
-    pub departments: &'static [&'static str],
-}
-
-impl Person {
-    /// `mail`: `alice@ac.localhost`.
-    #[must_use]
-    pub fn mail(&self) -> String {
-        format!("{}@ac.localhost", self.username)
-    }
-
-    /// The attributes the CAS server releases.
-    #[must_use]
-    pub fn attributes(&self) -> BTreeMap<String, Vec<String>> {
-        let one = |value: &str| vec![value.to_owned()];
-        BTreeMap::from([
-            ("uid".to_owned(), one(self.username)),
-            ("mail".to_owned(), vec![self.mail()]),
-            ("displayName".to_owned(), one(self.name)),
-            ("department".to_owned(), self.departments.iter().map(|&name| name.to_owned()).collect()),
-        ])
-    }
-}
-
-/// Two people in each of three departments; Frank works for the library too.
-const PEOPLE: [Person; 6] = [
-    person("Alice Archer", "alice", &["engineering"]),
-    person("Bob Böhm", "bob", &["engineering"]),
-    person("Carol Castillo", "carol", &["history"]),
-    person("Dave O'Dowd", "dave", &["history"]),
-    person("Erin Eriksen", "erin", &["physics"]),
-    person("Frank & Sons", "frank", &["physics", "library"]),
-];
-
-const fn person(name: &'static str, username: &'static str, departments: &'static [&'static str]) -> Person {
-    Person { name, username, password: PASSWORD, departments }
-}
 
 /// How a CAS server is set up.
 #[derive(Clone, Debug)]
@@ -174,8 +128,7 @@ impl CasServer {
     /// If nobody has it: a mistake in the test.
     #[must_use]
     pub fn person(&self, username: &str) -> &'static Person {
-        let person = PEOPLE.iter().find(|person| person.username == username);
-        person.unwrap_or_else(|| panic!("nobody is called {username:?}"))
+        person_called(username)
     }
 
     async fn launch(&self) -> anyhow::Result<Process> {

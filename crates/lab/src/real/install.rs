@@ -36,6 +36,8 @@ pub enum Component {
     Chromium,
     /// axe-core, which audits pages in the browser, from the npm registry.
     Axe,
+    /// An OpenID Provider, from the npm registry.
+    OidcProvider,
     /// A clock that is wrong by as much as a test wants, from Debian.
     FakeTime,
     /// What looks at `docker-compose.yml` and `Dockerfile` without an engine: Debian's `docker-compose`, and hadolint
@@ -102,6 +104,8 @@ const REVERSE_PROXIES: [Package; 4] = [
 ];
 const FAKE_TIME: Package = Package { name: "libfaketime", about_seconds: 3 };
 const AXE: NodePackage = NodePackage { name: "axe-core", version: "4.14.1", about_seconds: 5 };
+const OIDC_PROVIDER: NodePackage =
+    NodePackage { name: "oidc-provider", version: "9.13.3", about_seconds: 10 };
 const POSTGRES: Package = Package { name: "postgresql", about_seconds: 30 };
 
 impl Component {
@@ -113,6 +117,7 @@ impl Component {
             Self::DocumentTools => Needs { packages: &DOCUMENT_TOOLS, ..Needs::NOTHING },
             Self::Chromium => Needs { packages: &CHROMIUM, ..Needs::NOTHING },
             Self::Axe => Needs { node: Some(AXE), ..Needs::NOTHING },
+            Self::OidcProvider => Needs { node: Some(OIDC_PROVIDER), ..Needs::NOTHING },
             Self::FakeTime => Needs { packages: &[FAKE_TIME], ..Needs::NOTHING },
             Self::ContainerLinters => {
                 Needs { packages: &COMPOSE, environment: Some(&HADOLINT), ..Needs::NOTHING }
@@ -151,6 +156,11 @@ pub(super) fn axe_script() -> anyhow::Result<PathBuf> {
     let directory = AXE.directory(&lab_dir());
     let directory = directory.context("call install::ensure(&[Component::Axe], ..) first")?;
     Ok(directory.join("axe.min.js"))
+}
+
+/// Where oidc-provider lies; an error if it is not installed.
+pub(super) fn oidc_provider_package() -> anyhow::Result<PathBuf> {
+    OIDC_PROVIDER.directory(&lab_dir()).context("call install::ensure(&[Component::OidcProvider], ..) first")
 }
 
 /// Installs what is missing of `components`.
@@ -233,6 +243,7 @@ mod tests {
             Component::DocumentTools,
             Component::Chromium,
             Component::Axe,
+            Component::OidcProvider,
             Component::FakeTime,
             Component::ContainerLinters,
             Component::ContainerEngine,

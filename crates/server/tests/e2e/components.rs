@@ -22,6 +22,7 @@ use usher_lab::{
         cas_server::{CasServer, CasServerOptions},
         chromium::Chromium,
         install::{self, Component},
+        oidc_provider::OidcProvider,
         postgres::Postgres,
         synapse::{ApplicationService, Synapse, SynapseOptions},
     },
@@ -92,6 +93,16 @@ pub(crate) struct Operator<'a> {
 pub(crate) async fn components() -> anyhow::Result<&'static Components> {
     static COMPONENTS: OnceCell<Components> = OnceCell::const_new();
     COMPONENTS.get_or_try_init(Components::start).await
+}
+
+/// An OpenID Provider, at which every test registers a client of its own.
+pub(crate) async fn oidc_provider() -> anyhow::Result<&'static OidcProvider> {
+    static PROVIDER: OnceCell<OidcProvider> = OnceCell::const_new();
+    let start = async || {
+        install::ensure(&[Component::OidcProvider], &Progress::printing()).await?;
+        OidcProvider::start(None, &Progress::printing()).await
+    };
+    PROVIDER.get_or_try_init(start).await
 }
 
 /// The cluster in which every test has a database of its own.

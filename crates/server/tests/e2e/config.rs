@@ -33,6 +33,8 @@ pub(crate) struct Portal {
     pub(crate) database_url: String,
     /// `database.sweep_interval`
     pub(crate) sweep_interval: String,
+    /// `providers[0]`, if it is not the CAS server.
+    pub(crate) provider: Option<Value>,
     /// `providers[0].cas.base_url`
     pub(crate) cas_base_url: String,
     /// `providers[0].cas.timeout`
@@ -95,6 +97,7 @@ impl Default for Portal {
             trusted_proxies: Vec::new(),
             database_url: "sqlite:usher.db".to_owned(),
             sweep_interval: "1m".to_owned(),
+            provider: None,
             cas_base_url: "http://127.0.0.1:9/cas".to_owned(),
             cas_timeout: "10s".to_owned(),
             homeservers: Vec::new(),
@@ -120,11 +123,12 @@ impl Portal {
                 { "attribute": { "name": "department", "rows": rows.collect::<Vec<_>>() } },
             ])
         };
-        let first = json!({
+        let cas = json!({
             "id": "corp",
             "name": "Canadialand",
             "cas": { "base_url": self.cas_base_url, "timeout": self.cas_timeout },
         });
+        let first = self.provider.clone().unwrap_or(cas);
         let providers: Vec<_> = std::iter::once(&first).chain(&self.more_providers).collect();
         json!({
             "public_base_url": self.public_base_url,

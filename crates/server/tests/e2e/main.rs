@@ -1,5 +1,5 @@
 //! End to end: the `usher` binary as a process of its own, on SQLite and on Postgres, with the real components
-//! (two Synapses, django-cas-server) and, where a moment must be hit exactly, with scripted ones.
+//! (two Synapses, django-cas-server, oidc-provider) and, where a moment must be hit exactly, with scripted ones.
 //!
 //! `cargo test -p usher-server --test e2e` installs what is missing (see `usher_lab::real::install`), starts the
 //! shared components once, and takes about a minute on two cores when all is installed. The tests share nothing but
@@ -38,6 +38,7 @@ mod links;
 mod logout;
 mod names;
 mod newcomers;
+mod oidc;
 mod operations;
 mod outages;
 mod person;

@@ -61,11 +61,16 @@ impl Person {
 
     /// From the single sign-on's page to the end.
     pub(crate) async fn go_on(&self, page: Page) -> anyhow::Result<Landed> {
-        match self.sign_in {
+        let page = match self.sign_in {
             SignIn::Form(person) if page.form_with("password").is_ok() => {
-                Ok(Landed(self.browser.sign_in_at_cas(page, person).await?))
+                self.browser.sign_in_at_cas(page, person).await?
             }
-            SignIn::Form(_) | SignIn::Known => Ok(Landed(page)),
+            SignIn::Form(_) | SignIn::Known => page,
+        };
+        // An answer that comes as a form sends itself in a browser with scripts.
+        match page.form_with("state") {
+            Ok(form) if form.value("code").is_some() => Ok(Landed(form.submit(&self.browser).await?)),
+            Ok(_) | Err(_) => Ok(Landed(page)),
         }
     }
 
