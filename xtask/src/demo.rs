@@ -10,6 +10,7 @@ mod deletions;
 mod organisation;
 mod report;
 mod session;
+mod sso;
 mod story;
 
 use std::process::ExitCode;
@@ -34,6 +35,9 @@ pub struct Options {
     /// Keep Usher's data in a Postgres that is started for it, instead of a SQLite file.
     #[arg(long)]
     postgres: bool,
+    /// What people sign in at.
+    #[arg(long, value_enum, default_value_t)]
+    sso: sso::Kind,
 }
 
 /// Runs the demo. Whatever happens, nothing is left running: every process dies with this one.
@@ -68,11 +72,12 @@ async fn tell(report: &Report, options: Options) -> anyhow::Result<Organisation>
     report.title(options.postgres);
 
     report.step("Install what is missing");
-    let mut components = vec![Component::Synapse, Component::CasServer];
+    let mut components = vec![Component::Synapse, options.sso.component()];
     components.extend(options.postgres.then_some(Component::Postgres));
     install::ensure(&components, &progress).await.context("not everything could be installed")?;
     report.note(&format!(
-        "there: Synapse, django-cas-server{}",
+        "there: Synapse, {}{}",
+        options.sso.program(),
         if options.postgres { ", Postgres" } else { "" }
     ));
 
@@ -81,7 +86,7 @@ async fn tell(report: &Report, options: Options) -> anyhow::Result<Organisation>
     let binary = workspace::build_usher(&progress).await?;
 
     report.step("Configure Usher, as an operator would");
-    let plan = organisation::Plan::new(binary, options.postgres, &progress).await?;
+    let plan = organisation::Plan::new(binary, options.sso, options.postgres, &progress).await?;
     plan.configure(report)?;
 
     report.step("Start everything");

@@ -15,7 +15,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Start two homeservers, a CAS server and Usher, sign people in, and stay up until Ctrl-C.
+    /// Start two homeservers, a single sign-on and Usher, sign people in, and stay up until Ctrl-C.
     Demo(demo::Options),
     /// Install what the tests need and run all of them.
     Test,

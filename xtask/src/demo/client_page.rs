@@ -5,7 +5,7 @@ use anyhow::Context as _;
 use url::Url;
 use usher_lab::scripted::{Reply, Request, ScriptedServer};
 
-/// Its host: neither the portal's nor the CAS server's, since cookies ignore the port.
+/// Its host: neither the portal's nor the single sign-on's, since cookies ignore the port.
 const HOST: &str = "client.localhost";
 
 /// The page, served until it is dropped.

@@ -145,7 +145,7 @@ async fn in_full(report: &Report, pair: &Pair<'_>) -> anyhow::Result<Deletion> {
     report.fact("fallback", &format!("leads to the portal, {place}…, a page:"));
     report.page(&lines, ASKS);
     report.fact("browser", &format!("clicked \"{CLICK}\""));
-    report.fact("CAS server", "asked for name and password although it remembers her: typed in");
+    report.fact(desk.sso(), "asked for name and password although it remembers her: typed in");
     let host = end.url().origin().ascii_serialization();
     report.fact("browser", &format!("back at {host}, a page that tells the client:"));
     report.page(&end.lines(), COMPLETE);

@@ -1,4 +1,4 @@
-//! The organisation of the demo: two homeservers, a CAS server, and Usher in front of them, at the portal's host and at the
+//! The organisation of the demo: two homeservers, a single sign-on, and Usher in front of them, at the portal's host and at the
 //! homeservers' own. Planned first, because Usher's config names the homeservers' ports and the homeservers need the
 //! registration that Usher writes.
 
@@ -15,20 +15,21 @@ use anyhow::{Context as _, bail};
 use tempfile::TempDir;
 use url::Url;
 use usher_lab::real::{
-    Progress,
-    cas_server::{CasServer, CasServerOptions, Person},
-    free_port,
+    Progress, free_port,
+    people::Person,
     postgres::{Postgres, Settings},
     process::{self, Process},
     synapse::{Synapse, SynapseOptions},
 };
 
-use super::{client_page::ClientPage, report::Report};
+use super::{
+    client_page::ClientPage,
+    report::Report,
+    sso::{Kind, PROVIDER, SingleSignOn},
+};
 
 /// A client on the portal's list of trusted clients; nobody is there, and nothing is ever sent to it.
 pub(super) const TRUSTED_CLIENT: &str = "http://app.localhost/";
-/// The provider's id in Usher's config.
-const PROVIDER: &str = "sso";
 const START_DEADLINE: Duration = Duration::from_secs(30);
 /// Longer than Usher's own grace for requests under way.
 const STOP_GRACE: Duration = Duration::from_secs(40);
@@ -58,7 +59,8 @@ pub(super) struct Plan {
     postgres: Option<Postgres>,
     directory: TempDir,
     portal: u16,
-    cas: u16,
+    sso: Kind,
+    sso_port: u16,
     homeservers: [u16; 2],
 }
 
@@ -66,7 +68,7 @@ pub(super) struct Plan {
 #[derive(Debug)]
 pub(super) struct Organisation {
     /// Where people sign in.
-    pub(super) cas: CasServer,
+    pub(super) sso: SingleSignOn,
     /// One for each department that has one.
     pub(super) homeservers: Vec<Synapse>,
     /// For a person who tries it by hand.
@@ -82,6 +84,7 @@ impl Plan {
     /// Takes ports and, if asked for, starts a Postgres.
     pub(super) async fn new(
         binary: PathBuf,
+        sso: Kind,
         with_postgres: bool,
         progress: &Progress,
     ) -> anyhow::Result<Self> {
@@ -94,7 +97,8 @@ impl Plan {
             None
         };
         let homeservers = [free_port()?, free_port()?];
-        Ok(Self { binary, postgres, directory, portal: free_port()?, cas: free_port()?, homeservers })
+        let (portal, sso_port) = (free_port()?, free_port()?);
+        Ok(Self { binary, postgres, directory, portal, sso, sso_port, homeservers })
     }
 
     /// Makes secrets, writes `usher.yaml` and has Usher check it and write the registration files.
@@ -103,6 +107,7 @@ impl Plan {
         let secrets = directory.join("secrets");
         fs::create_dir(&secrets).context("no directory for secrets")?;
         let mut names = vec!["key".to_owned()];
+        names.extend(self.sso.secrets().iter().map(|&name| name.to_owned()));
         for department in DEPARTMENTS {
             names.extend(["as", "hs"].map(|token| format!("{}-{token}", department.server_name)));
         }
@@ -139,13 +144,13 @@ impl Plan {
             };
             homeservers.push(Synapse::start(options, progress).await?);
         }
-        let options = CasServerOptions { port: Some(self.cas), ..CasServerOptions::default() };
-        let cas = CasServer::start(options, progress).await?;
-        let usher = progress.starting("Usher", self.serve()).await?;
         let portal = Url::parse(&self.portal_url())?;
+        let secrets = self.directory.path().join("secrets");
+        let sso = self.sso.start(self.sso_port, &portal, &secrets, progress).await?;
+        let usher = progress.starting("Usher", self.serve()).await?;
         let client_page = ClientPage::start(&portal).await?;
         let Self { postgres, directory, .. } = self;
-        Ok(Organisation { cas, homeservers, client_page, usher, portal, _postgres: postgres, directory })
+        Ok(Organisation { sso, homeservers, client_page, usher, portal, _postgres: postgres, directory })
     }
 
     async fn serve(&self) -> anyhow::Result<Process> {
@@ -193,9 +198,7 @@ keys:
 providers:
   - id: {PROVIDER}
     name: University of Canadialand
-    cas:
-      base_url: http://127.0.0.1:{cas}/cas
-homeservers:
+{sso}homeservers:
 {homeservers}selection:
   - sticky: {{}}
   - attribute:
@@ -218,7 +221,7 @@ login:
 "#,
             portal = self.portal_url(),
             port = self.portal,
-            cas = self.cas,
+            sso = self.sso.section(self.sso_port),
             engineering = engineering.attribute,
             eng = engineering.server_name,
             history = history.attribute,
@@ -265,7 +268,7 @@ impl Organisation {
         if !status.success() {
             bail!("Usher ended with {status}. {}", self.last_words());
         }
-        self.cas.stop().await?;
+        self.sso.stop().await?;
         for homeserver in &mut self.homeservers {
             homeserver.stop().await?;
         }

@@ -11,7 +11,7 @@ use usher_lab::real::Progress;
 use super::organisation::{Organisation, homeserver_of};
 
 /// The width of what stands before a fact.
-const LABEL: usize = 13;
+const LABEL: usize = 15;
 
 /// The demo's output.
 #[derive(Debug)]
@@ -73,7 +73,7 @@ impl Report {
         self.heading("Everything is up. Ctrl-C stops it and leaves nothing running.");
         self.line("");
         self.fact("portal", portal.as_str().trim_end_matches('/'));
-        self.fact("sign-on", organisation.cas.base_url().as_str());
+        self.fact("sign-on", organisation.sso.url().as_str());
         for homeserver in &organisation.homeservers {
             let url = homeserver.client_url().as_str().trim_end_matches('/');
             self.fact("homeserver", &format!("{:14} {url}", homeserver.server_name()));
@@ -98,10 +98,10 @@ impl Report {
         if let Some(homeserver) = organisation.homeservers.first() {
             self.deletion_by_hand(homeserver.client_url());
         }
-        let password = organisation.cas.people().first().map_or("", |person| person.password);
+        let password = organisation.sso.people().first().map_or("", |person| person.password);
         self.heading(&format!("    Who can sign in (everybody's password: {password})"));
         self.line("");
-        for person in organisation.cas.people() {
+        for person in organisation.sso.people() {
             let belongs = homeserver_of(person).unwrap_or("no homeserver, and is told so");
             let departments = person.departments.join(", ");
             self.note(&format!("  {:7} {:15} {departments:18} {belongs}", person.username, person.name));

@@ -1,4 +1,4 @@
-//! One sign-in as a person and their client go through it: the browser to the portal, the CAS server and back, then
+//! One sign-in as a person and their client go through it: the browser to the portal, the single sign-on and back, then
 //! the client with the login token, then the homeserver that the portal named.
 
 use std::time::Duration;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use url::Url;
 use usher_lab::{
     browser::{Browser, Page, loopback_client},
-    real::{cas_server::Person, synapse::Synapse},
+    real::{people::Person, synapse::Synapse},
 };
 
 use super::organisation::{Organisation, TRUSTED_CLIENT, homeserver_of};
@@ -34,7 +34,7 @@ pub(super) struct Device {
 /// How the browser got to the client.
 #[derive(Debug)]
 pub(super) struct Arrival {
-    /// Whether the CAS server asked for the password.
+    /// Whether the single sign-on asked for the password.
     pub(super) typed_password: bool,
     /// Whether the portal asked before it gave the client its token.
     pub(super) was_asked: bool,
@@ -73,7 +73,7 @@ impl<'a> Desk<'a> {
     pub(super) fn of(organisation: &'a Organisation, username: &str) -> Self {
         let browser =
             Browser::new().with_app_at(TRUSTED_CLIENT).with_app_at(organisation.client_page.url().as_str());
-        Self { organisation, person: *organisation.cas.person(username), browser }
+        Self { organisation, person: *organisation.sso.person(username), browser }
     }
 
     /// What they log in on first.
@@ -89,6 +89,11 @@ impl<'a> Desk<'a> {
     fn device(&self, number: &str, what: &str) -> Device {
         let id = format!("{}{number}", self.person.username.to_uppercase());
         Device { id, name: format!("{}'s {what}", self.person.name) }
+    }
+
+    /// What they sign in at.
+    pub(super) fn sso(&self) -> &'static str {
+        self.organisation.sso.name()
     }
 
     /// The portal's base URL.
@@ -107,8 +112,8 @@ impl<'a> Desk<'a> {
     /// Signs in for the client at `client`, typing the password and clicking where asked.
     pub(super) async fn sign_in(&self, client: &Url) -> anyhow::Result<Outcome> {
         let mut page = self.browser.open(self.organisation.sign_in_url(client)).await?;
-        let at_cas = page.url().origin() == self.organisation.cas.base_url().origin();
-        if at_cas {
+        let is_asked = page.url().origin() == self.organisation.sso.url().origin();
+        if is_asked {
             page = self.browser.sign_in_at_cas(page, &self.person).await?;
         }
         let was_asked = !page.is_handed_over() && page.status().is_success();
@@ -120,7 +125,7 @@ impl<'a> Desk<'a> {
             return Ok(Outcome::Refused(Box::new(page)));
         }
         let login_token = page.query("loginToken").context("the client was handed no loginToken")?;
-        Ok(Outcome::Arrived(Arrival { typed_password: at_cas, was_asked, login_token }))
+        Ok(Outcome::Arrived(Arrival { typed_password: is_asked, was_asked, login_token }))
     }
 
     /// Signs in, expecting to arrive.

@@ -70,12 +70,12 @@ async fn in_full<'a>(
     let is_trusted = client.as_str() == TRUSTED_CLIENT;
     report.fact("browser", &format!("GET {}", organisation.sign_in_url(client)));
     let arrival = desk.arrive(client).await?;
-    ensure!(arrival.typed_password, "the CAS server did not ask for a password");
+    ensure!(arrival.typed_password, "the {} did not ask for a password", desk.sso());
     ensure!(
         arrival.was_asked != is_trusted,
         "the portal should ask people whose client it does not trust, and only them"
     );
-    report.fact("CAS server", &format!("{}/login: name and password typed in", organisation.cas.base_url()));
+    report.fact(desk.sso(), &format!("{}: name and password typed in", organisation.sso.url()));
     report.fact(
         "portal",
         if arrival.was_asked {
@@ -114,7 +114,7 @@ async fn briefly<'a>(report: &Report, desk: &'a Desk<'a>, client: &Url) -> anyho
     Ok(Client::new(desk, device, logged_in))
 }
 
-/// A second device of somebody who has a session at the CAS server.
+/// A second device of somebody who has a session at the single sign-on.
 async fn again<'a>(
     report: &Report,
     desk: &'a Desk<'a>,
@@ -123,11 +123,11 @@ async fn again<'a>(
 ) -> anyhow::Result<Client<'a>> {
     let device = desk.telephone();
     let arrival = desk.arrive(client).await?;
-    ensure!(!arrival.typed_password, "the CAS server asked for the password again");
+    ensure!(!arrival.typed_password, "the {} asked for the password again", desk.sso());
     let logged_in = desk.log_in(&arrival.login_token, &device).await?;
     let seen = check(desk, &logged_in, &device).await?;
     ensure!(logged_in.text("user_id")? == first.session.text("user_id")?, "they have two accounts");
-    report.fact("password", "not asked for: the CAS server remembers her");
+    report.fact("password", &format!("not asked for: the {} remembers her", desk.sso()));
     report.fact("user_id", &format!("{}, as before", seen.user_id));
     report.fact("devices", &devices(&seen));
     Ok(Client::new(desk, device, logged_in))
@@ -166,7 +166,7 @@ async fn turned_away(report: &Report, desk: &Desk<'_>, client: &Url) -> anyhow::
             ensure!(page.status().as_u16() == 403, "the page's status is {}", page.status());
             let says_so = lines.iter().any(|line| line == NO_HOMESERVER);
             ensure!(says_so, "the page does not say {NO_HOMESERVER:?}: {}", page.text());
-            report.fact("CAS server", "name and password typed in");
+            report.fact(desk.sso(), "name and password typed in");
             report.fact("portal", &format!("{}, a page:", page.status()));
             report.page(&lines, NO_HOMESERVER);
             Ok(())
