@@ -30,7 +30,7 @@ pub enum Component {
     CasServer,
     /// The database, from Debian.
     Postgres,
-    /// What the documents' commands use besides Usher: `curl` and `sqlite3`, from Debian.
+    /// What the documents' commands use besides Usher: `curl`, `openssl` and `sqlite3`, from Debian.
     DocumentTools,
     /// The browser and its driver, from Debian, and a font for what it shows.
     Chromium,
@@ -88,8 +88,11 @@ const ENGINE: [Package; 4] = [
     Package { name: "debootstrap", about_seconds: 3 },
     Package { name: "iproute2", about_seconds: 3 },
 ];
-const DOCUMENT_TOOLS: [Package; 2] =
-    [Package { name: "curl", about_seconds: 5 }, Package { name: "sqlite3", about_seconds: 5 }];
+const DOCUMENT_TOOLS: [Package; 3] = [
+    Package { name: "curl", about_seconds: 5 },
+    Package { name: "openssl", about_seconds: 3 },
+    Package { name: "sqlite3", about_seconds: 5 },
+];
 const CHROMIUM: [Package; 3] = [
     Package { name: "chromium", about_seconds: 30 },
     Package { name: "chromium-driver", about_seconds: 5 },
