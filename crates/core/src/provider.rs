@@ -9,7 +9,7 @@ mod identity;
 mod ids;
 mod notice;
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use async_trait::async_trait;
 
@@ -28,6 +28,8 @@ use crate::{Entropy, Timestamp};
 pub struct Ctx<'a> {
     /// When the call was made.
     pub now: Timestamp,
+    /// Permitted difference between the provider's clock and ours, as the operator decided it.
+    pub skew: Duration,
     /// Where random bytes come from.
     pub entropy: &'a dyn Entropy,
 }

@@ -48,7 +48,7 @@ pub(crate) async fn receive(
     let provider = &configured.provider.descriptor().id;
     tracing::Span::current().record("provider.id", provider.as_str());
     let now = app.clock.now();
-    let ctx = Ctx { now, entropy: &*app.entropy };
+    let ctx = Ctx { now, skew: configured.skew, entropy: &*app.entropy };
     let notice = configured.provider.logout(&ctx, callback).await.map_err(LogoutError::Provider)?;
     let LogoutNotice { issuer, subject, upstream_session, proof, spend, reply } = notice;
     let upstream_session =

@@ -1,6 +1,6 @@
 //! One attempt in the suite's hands: begun, browsed, and completed the way the server does it, or not quite.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use url::form_urlencoded;
 
@@ -9,6 +9,9 @@ use crate::{
     Callback, Challenge, Ctx, Demand, Freshness, Handle, Outcome, Proof, ProviderError, SsoProvider,
     provider::{Hints, ProviderState},
 };
+
+/// The permitted difference of clocks.
+pub(super) const SKEW: Duration = Duration::from_mins(1);
 
 /// What an answer became.
 pub(super) type Answer = Result<Outcome, ProviderError>;
@@ -34,7 +37,7 @@ impl<'a> Trial<'a> {
     }
 
     pub(super) fn ctx(&self) -> Ctx<'_> {
-        Ctx { now: self.upstream.now(), entropy: &self.entropy }
+        Ctx { now: self.upstream.now(), skew: SKEW, entropy: &self.entropy }
     }
 
     pub(super) fn demand(&self, freshness: Freshness) -> Demand {

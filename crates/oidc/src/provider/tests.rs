@@ -81,7 +81,7 @@ impl Corp {
     }
 
     fn ctx(&self) -> Ctx<'_> {
-        Ctx { now: NOW, entropy: &self.entropy }
+        Ctx { now: NOW, skew: Duration::from_mins(1), entropy: &self.entropy }
     }
 
     fn demand(&self, freshness: Freshness) -> Demand {

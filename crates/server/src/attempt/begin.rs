@@ -93,7 +93,7 @@ async fn begin_for(
         started: now,
         step: Step::Answer(usher_core::provider::ProviderState::new(String::new())),
     };
-    let ctx = Ctx { now, entropy: &*app.entropy };
+    let ctx = Ctx { now, skew: configured.skew, entropy: &*app.entropy };
     let challenge = configured.provider.begin(&ctx, &attempt.demand()).await?;
     let (step, cookies) = remember(app, &mut attempt, challenge, jar)?;
     // Not an outcome, and anybody can begin as many as they like.

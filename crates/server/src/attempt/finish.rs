@@ -251,7 +251,7 @@ async fn conclude(
     }
     let busy = |_| FinishError::Provider(ProviderError::unavailable("too many answers are being verified"));
     let verifying = configured.verifying.try_acquire().map_err(busy)?;
-    let ctx = Ctx { now: app.clock.now(), entropy: &*app.entropy };
+    let ctx = Ctx { now: app.clock.now(), skew: configured.skew, entropy: &*app.entropy };
     let outcome = configured
         .provider
         .complete(&ctx, &attempt.demand(), state, callback)

@@ -104,9 +104,9 @@ async fn logged_out(app: &Arc<App>, configured: &ConfiguredProvider, callback: C
 
 async fn document(app: &Arc<App>, configured: &ConfiguredProvider, tail: String) -> HttpResponse {
     let document = {
-        let (app, provider) = (Arc::clone(app), Arc::clone(&configured.provider));
+        let (app, provider, skew) = (Arc::clone(app), Arc::clone(&configured.provider), configured.skew);
         async move {
-            let ctx = Ctx { now: app.clock.now(), entropy: &*app.entropy };
+            let ctx = Ctx { now: app.clock.now(), skew, entropy: &*app.entropy };
             provider.document(&ctx, &tail).await
         }
     };

@@ -1,14 +1,13 @@
 //! How fresh an authentication is, judged by the pair that judges it in production: the provider and
 //! [`accept`].
 
-use std::time::Duration;
-
 use ruma_common::{owned_server_name, owned_user_id, user_id};
 
-use super::super::{Claim, ScriptedUpstream, Twist, Violation, attempt::Trial};
+use super::super::{
+    Claim, ScriptedUpstream, Twist, Violation,
+    attempt::{SKEW, Trial},
+};
 use crate::{Freshness, Outcome, Purpose, accept};
-
-const SKEW: Duration = Duration::from_mins(1);
 
 /// Fresh credentials, asked for and presented, are accepted.
 pub async fn a_fresh_answer_is_accepted(upstream: &dyn ScriptedUpstream) -> Claim {

@@ -131,7 +131,7 @@ async fn a_provider_that_was_away_is_back_after_three_seconds() {
     assert_eq!(corp.refuses_to_begin().await, Some("unavailable"));
     corp.script.be_honest();
     assert_eq!(corp.refuses_to_begin().await, Some("unavailable"), "nobody asks again at once");
-    let later = Ctx { now: NOW.plus(Duration::from_secs(3)), entropy: &corp.entropy };
+    let later = Ctx { now: NOW.plus(Duration::from_secs(3)), ..corp.ctx() };
     corp.provider.begin(&later, &corp.demand(Freshness::AnySession)).await.expect("a challenge");
     assert_eq!(corp.script.asked(Place::Discovery), 2);
 }
@@ -143,7 +143,7 @@ async fn what_was_learnt_outlives_an_outage() {
     let down = Reply::new(500, "text/plain", "");
     corp.script
         .lie(Lies { at: vec![(Place::Discovery, down.clone()), (Place::Jwks, down)], ..Lies::default() });
-    let hours = |hours| Ctx { now: NOW.plus(Duration::from_hours(hours)), entropy: &corp.entropy };
+    let hours = |hours| Ctx { now: NOW.plus(Duration::from_hours(hours)), ..corp.ctx() };
     for (name, ctx, is_good) in
         [("two hours", hours(2), true), ("a day", hours(24), true), ("more", hours(25), false)]
     {
