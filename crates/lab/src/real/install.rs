@@ -47,6 +47,8 @@ pub enum Component {
     ContainerEngine,
     /// nginx, Caddy and HAProxy, and `openssl` for their certificates, from Debian.
     ReverseProxies,
+    /// What Usher itself is built with where it speaks SAML, from Debian: headers and libraries written in C.
+    SamlLibraries,
 }
 
 /// What a component needs.
@@ -111,6 +113,15 @@ const OIDC_PROVIDER: NodePackage =
     NodePackage { name: "oidc-provider", version: "9.13.3", about_seconds: 10 };
 const POSTGRES: Package = Package { name: "postgresql", about_seconds: 30 };
 
+const SAML_LIBRARIES: [Package; 5] = [
+    Package { name: "libxmlsec1-dev", about_seconds: 10 },
+    Package { name: "libxml2-dev", about_seconds: 5 },
+    Package { name: "libssl-dev", about_seconds: 5 },
+    Package { name: "pkg-config", about_seconds: 3 },
+    // For bindgen, which reads their headers.
+    Package { name: "libclang-dev", about_seconds: 30 },
+];
+
 impl Component {
     fn needs(self) -> Needs {
         match self {
@@ -127,6 +138,7 @@ impl Component {
             }
             Self::ContainerEngine => Needs { packages: &ENGINE, ..Needs::NOTHING },
             Self::ReverseProxies => Needs { packages: &REVERSE_PROXIES, ..Needs::NOTHING },
+            Self::SamlLibraries => Needs { packages: &SAML_LIBRARIES, ..Needs::NOTHING },
         }
     }
 
@@ -251,6 +263,7 @@ mod tests {
             Component::ContainerLinters,
             Component::ContainerEngine,
             Component::ReverseProxies,
+            Component::SamlLibraries,
         ] {
             let needs = component.needs();
             let is_something =

@@ -1,0 +1,164 @@
+//! Encryption of assertions (<https://www.w3.org/TR/xmlenc-core1/>).
+
+use data_encoding::BASE64;
+use openssl::{
+    encrypt::Encrypter,
+    hash::MessageDigest,
+    rand::rand_bytes,
+    rsa::Padding,
+    symm::{Cipher, Crypter, Mode, encrypt_aead},
+};
+
+use super::{DS, SAML, SamlKey, XENC, canonical::element};
+
+/// How the text is encrypted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seal {
+    /// AES-GCM with that many bits.
+    Gcm(u16),
+    /// AES-CBC with that many bits.
+    Cbc(u16),
+}
+
+/// How the key to it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// RSA-OAEP with SHA-1 throughout, as XML Encryption 1.0 has it.
+    OaepMgf1p,
+    /// RSA-OAEP with SHA-256 throughout, as XML Encryption 1.1 can have it.
+    Oaep256,
+    /// RSA 1.5.
+    Rsa15,
+}
+
+/// How an assertion is encrypted.
+#[derive(Clone, Debug)]
+pub struct Encryption {
+    /// To whom.
+    pub to: SamlKey,
+    /// The text.
+    pub seal: Seal,
+    /// The key.
+    pub transport: Transport,
+    /// Whether the key stands beside the data instead of in it.
+    pub is_beside: bool,
+}
+
+/// The `EncryptedAssertion` of `plaintext`.
+pub fn encrypt(plaintext: &str, how: &Encryption) -> anyhow::Result<String> {
+    let (cipher, bits, method) = match how.seal {
+        Seal::Gcm(bits) => (gcm(bits)?, bits, format!("http://www.w3.org/2009/xmlenc11#aes{bits}-gcm")),
+        Seal::Cbc(bits) => (cbc(bits)?, bits, format!("{XENC}aes{bits}-cbc")),
+    };
+    let mut key = vec![0; usize::from(bits) / 8];
+    rand_bytes(&mut key)?;
+    let ciphertext = match how.seal {
+        Seal::Gcm(_) => seal_gcm(cipher, &key, plaintext.as_bytes())?,
+        Seal::Cbc(_) => seal_cbc(cipher, &key, plaintext.as_bytes())?,
+    };
+    let wrapped = wrap(&key, how)?;
+    let cipher_data = |bytes: &[u8]| {
+        element("xenc:CipherData", None, &[], &element("xenc:CipherValue", None, &[], &BASE64.encode(bytes)))
+    };
+    // Canonically: declared only where nothing around it has.
+    let encrypted_key = element(
+        "xenc:EncryptedKey",
+        how.is_beside.then_some(XENC),
+        &[],
+        &[transport(how), cipher_data(&wrapped)].concat(),
+    );
+    let (inside, beside) =
+        if how.is_beside { (String::new(), encrypted_key) } else { (encrypted_key, String::new()) };
+    let data = [
+        element("xenc:EncryptionMethod", None, &[("Algorithm", Some(&method))], ""),
+        if inside.is_empty() { inside } else { element("ds:KeyInfo", Some(DS), &[], &inside) },
+        cipher_data(&ciphertext),
+    ]
+    .concat();
+    let kind = format!("{XENC}Element");
+    let data = element("xenc:EncryptedData", Some(XENC), &[("Type", Some(&kind))], &data);
+    Ok(element("saml:EncryptedAssertion", Some(SAML), &[], &[data, beside].concat()))
+}
+
+fn gcm(bits: u16) -> anyhow::Result<Cipher> {
+    Ok(match bits {
+        128 => Cipher::aes_128_gcm(),
+        192 => Cipher::aes_192_gcm(),
+        256 => Cipher::aes_256_gcm(),
+        _ => anyhow::bail!("AES has no {bits} bits"),
+    })
+}
+
+fn cbc(bits: u16) -> anyhow::Result<Cipher> {
+    Ok(match bits {
+        128 => Cipher::aes_128_cbc(),
+        192 => Cipher::aes_192_cbc(),
+        256 => Cipher::aes_256_cbc(),
+        _ => anyhow::bail!("AES has no {bits} bits"),
+    })
+}
+
+fn seal_gcm(cipher: Cipher, key: &[u8], plaintext: &[u8]) -> anyhow::Result<Vec<u8>> {
+    let (mut iv, mut tag) = ([0; 12], [0; 16]);
+    rand_bytes(&mut iv)?;
+    let sealed = encrypt_aead(cipher, key, Some(&iv), &[], plaintext, &mut tag)?;
+    Ok([&iv[..], &sealed, &tag].concat())
+}
+
+/// XML Encryption 5.2.2: random padding, its length in its last byte.
+fn seal_cbc(cipher: Cipher, key: &[u8], plaintext: &[u8]) -> anyhow::Result<Vec<u8>> {
+    let mut iv = [0; 16];
+    rand_bytes(&mut iv)?;
+    let padding = 16 - plaintext.len() % 16;
+    let mut padded = plaintext.to_vec();
+    padded.resize(plaintext.len() + padding, 0xA5);
+    *padded.last_mut().expect("there is padding") = u8::try_from(padding)?;
+    let mut crypter = Crypter::new(cipher, Mode::Encrypt, key, Some(&iv))?;
+    crypter.pad(false);
+    let mut sealed = vec![0; padded.len() + 16];
+    let length = crypter.update(&padded, &mut sealed)?;
+    let rest = crypter.finalize(&mut sealed[length..])?;
+    sealed.truncate(length + rest);
+    Ok([&iv[..], &sealed].concat())
+}
+
+fn wrap(key: &[u8], how: &Encryption) -> anyhow::Result<Vec<u8>> {
+    let public = how.to.certificate.public_key()?;
+    let mut encrypter = Encrypter::new(&public)?;
+    let oaep = match how.transport {
+        Transport::Rsa15 => None,
+        Transport::OaepMgf1p => Some(MessageDigest::sha1()),
+        Transport::Oaep256 => Some(MessageDigest::sha256()),
+    };
+    match oaep {
+        None => encrypter.set_rsa_padding(Padding::PKCS1)?,
+        Some(digest) => {
+            encrypter.set_rsa_padding(Padding::PKCS1_OAEP)?;
+            encrypter.set_rsa_oaep_md(digest)?;
+            encrypter.set_rsa_mgf1_md(digest)?;
+        }
+    }
+    let mut wrapped = vec![0; encrypter.encrypt_len(key)?];
+    let length = encrypter.encrypt(key, &mut wrapped)?;
+    wrapped.truncate(length);
+    Ok(wrapped)
+}
+
+fn transport(how: &Encryption) -> String {
+    let method = |algorithm: &str, parameters: &str| {
+        element("xenc:EncryptionMethod", None, &[("Algorithm", Some(algorithm))], parameters)
+    };
+    match how.transport {
+        Transport::OaepMgf1p => method(&format!("{XENC}rsa-oaep-mgf1p"), ""),
+        Transport::Rsa15 => method(&format!("{XENC}rsa-1_5"), ""),
+        Transport::Oaep256 => {
+            let digest = format!("{XENC}sha256");
+            let mask = "http://www.w3.org/2009/xmlenc11#mgf1sha256";
+            let namespace = how.is_beside.then_some(DS);
+            let digest = element("ds:DigestMethod", namespace, &[("Algorithm", Some(&digest))], "");
+            let eleven = Some("http://www.w3.org/2009/xmlenc11#");
+            let mask = element("xenc11:MGF", eleven, &[("Algorithm", Some(mask))], "");
+            method("http://www.w3.org/2009/xmlenc11#rsa-oaep", &[digest, mask].concat())
+        }
+    }
+}
