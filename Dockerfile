@@ -13,6 +13,16 @@ ARG FEATURES=default
 # `release`, or `dev` for an image that is built sooner and runs slower.
 ARG PROFILE=release
 
+# What SAML is built with, if it is built in. Versions are those of the image's Debian.
+# hadolint ignore=DL3008
+RUN case ",${FEATURES}," in \
+    *,default,*|*,saml,*) \
+        dpkg-query --show libxmlsec1-dev libclang-dev pkg-config \
+        || { apt-get update \
+            && apt-get install --yes --no-install-recommends libxmlsec1-dev libxml2-dev libssl-dev pkg-config libclang-dev \
+            && rm -rf /var/lib/apt/lists/*; } ;; \
+    esac
+
 WORKDIR /usr/src/usher
 # rust-toolchain.toml is left out: rustup would download the toolchain of the developers though the image has one.
 # Cargo.toml says how old that may be (`rust-version`).
@@ -29,6 +39,17 @@ FROM ${RUNTIME_IMAGE}
 LABEL org.opencontainers.image.title="Usher" \
     org.opencontainers.image.description="The door to an organisation's Matrix homeservers" \
     org.opencontainers.image.licenses="Apache-2.0"
+
+# As above: without SAML there is nothing to install, and with it what verifies signatures.
+ARG FEATURES=default
+# hadolint ignore=DL3008
+RUN case ",${FEATURES}," in \
+    *,default,*|*,saml,*) \
+        dpkg-query --show libxmlsec1-openssl \
+        || { apt-get update \
+            && apt-get install --yes --no-install-recommends libxmlsec1-openssl \
+            && rm -rf /var/lib/apt/lists/*; } ;; \
+    esac
 
 # Whom the CAS server's and the homeservers' certificates may come from.
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt

@@ -7,6 +7,8 @@ use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context as _, bail};
 
+use usher_lab::real::Progress;
+
 use crate::{
     generate,
     workspace::{self, cargo},
@@ -25,6 +27,8 @@ pub struct Options {
 
 /// Runs every check and says at the end which failed.
 pub fn run(options: Options) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Runtime::new().context("the runtime cannot be started")?;
+    runtime.block_on(workspace::ensure_libraries(&Progress::printing()))?;
     if options.fix {
         run_command(&mut cargo(&["fmt", "--all"]))?;
         generate::run()?;

@@ -1,5 +1,6 @@
 //! `cargo xtask test`: installs what the tests need, runs every test there is, and counts.
 
+mod c_libraries;
 mod tally;
 
 use std::{
@@ -25,6 +26,7 @@ const EVERYTHING: [&str; 4] = ["test", "--workspace", "--all-features", "--no-fa
 pub fn run() -> anyhow::Result<ExitCode> {
     say("Installing what is missing");
     let components = [
+        Component::SamlLibraries,
         Component::Synapse,
         Component::CasServer,
         Component::Postgres,
@@ -45,6 +47,12 @@ pub fn run() -> anyhow::Result<ExitCode> {
     let status = cargo(&NO_BACKEND).stdin(Stdio::null()).status().context("cargo cannot be run")?;
     if !status.success() {
         tally.add_failure("cargo check --package usher-server --no-default-features");
+    }
+
+    say("Building without SAML");
+    if let Err(error) = c_libraries::come_with_saml_alone() {
+        tally.add_failure("usher without SAML");
+        println!("{error:#}");
     }
 
     println!("\n{}", tally.explanation());

@@ -8,7 +8,10 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
-use usher_lab::real::Progress;
+use usher_lab::real::{
+    Progress,
+    install::{self, Component},
+};
 
 /// Between two lines that say how far a build is.
 const TELL_EVERY: Duration = Duration::from_secs(10);
@@ -44,9 +47,15 @@ pub fn forget_cargo(command: &mut Command) {
     }
 }
 
+/// Installs the C libraries that the workspace is built with and that this program is built without.
+pub async fn ensure_libraries(progress: &Progress) -> anyhow::Result<()> {
+    install::ensure(&[Component::SamlLibraries], progress).await
+}
+
 /// Builds the `usher` binary, telling how far it is; its path. The whole workspace is selected, so that what the tests
 /// have compiled is used again: cargo unites the features of the packages that are selected.
 pub async fn build_usher(progress: &Progress) -> anyhow::Result<PathBuf> {
+    ensure_libraries(progress).await?;
     let mut command = tokio::process::Command::from(cargo(&["build", "--workspace", "--bin", "usher"]));
     command.env("CARGO_TERM_PROGRESS_WHEN", "never").env("CARGO_TERM_COLOR", "never");
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);

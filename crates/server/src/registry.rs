@@ -22,6 +22,8 @@ impl Backends {
         let backends = backends.with(usher_cas::backend(http.clone()));
         #[cfg(feature = "oidc")]
         let backends = backends.with(usher_oidc::backend(http.clone()));
+        #[cfg(feature = "saml")]
+        let backends = backends.with(usher_saml::backend());
         backends
     }
 

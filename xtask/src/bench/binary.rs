@@ -48,6 +48,7 @@ async fn build(
     arguments: &[&str],
     progress: &Progress,
 ) -> anyhow::Result<Vec<PathBuf>> {
+    workspace::ensure_libraries(progress).await?;
     let (name, about) = match profile {
         Profile::Release => ("release", "some minutes from scratch"),
         Profile::Dev => ("dev", "a minute or two from scratch"),

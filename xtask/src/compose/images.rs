@@ -1,9 +1,10 @@
 //! Images without a registry, from Debian's packages, under the names that `Dockerfile` and `docker-compose.yml` use.
 //!
-//! - `debian:bookworm-slim` is what it says: Debian's base system.
+//! - `debian:bookworm-slim` is what it says, Debian's base system, and the one package that `Dockerfile` would install there:
+//!   within the engine there is no network.
 //! - `rust:1-bookworm`, `postgres:17-bookworm` and `haproxy:3.0-bookworm` are one stand-in: the base system with a C
-//!   compiler, Debian's Postgres and `HAProxy`, this machine's Rust and the crates of `Cargo.lock`. Its entry point keeps to
-//!   the part of the official Postgres image's contract that the file relies on.
+//!   compiler, what SAML is built with, Debian's Postgres and `HAProxy`, this machine's Rust and the crates of `Cargo.lock`.
+//!   Its entry point keeps to the part of the official Postgres image's contract that the file relies on.
 
 use std::{
     fs,
@@ -23,7 +24,9 @@ const SUITE: &str = "bookworm";
 /// As `Dockerfile` and `docker-compose.yml` name them by default.
 const RUNTIME: &str = "debian:bookworm-slim";
 const STAND_INS: [&str; 3] = ["rust:1-bookworm", "postgres:17-bookworm", "haproxy:3.0-bookworm"];
-const STAND_IN_PACKAGES: &str = "ca-certificates,gcc,libc6-dev,haproxy,postgresql";
+const BASE_PACKAGES: &str = "libxmlsec1-openssl";
+const STAND_IN_PACKAGES: &str = "ca-certificates,gcc,libc6-dev,haproxy,postgresql,\
+    libxmlsec1-dev,libxml2-dev,libssl-dev,pkg-config,libclang-dev";
 const ENTRYPOINT: &str = include_str!("entrypoint.sh");
 /// Cargo in the build image: every crate is there already, and `dev` is built as quickly as can be.
 const CARGO_CONFIG: &str = r#"
@@ -43,11 +46,11 @@ opt-level = 0
 pub(super) async fn prepare(place: &Place, progress: &Progress) -> anyhow::Result<()> {
     let (base, stand_in) = (base(place), stand_in(place));
     if !base.exists() {
-        progress.installing("a base system", 70, debootstrap(&base, None)).await?;
+        progress.installing("a base system", 70, debootstrap(&base, BASE_PACKAGES)).await?;
     }
     if !stand_in.exists() {
-        let work = debootstrap(&stand_in, Some(STAND_IN_PACKAGES));
-        progress.installing("the same with a C compiler, Postgres and HAProxy", 160, work).await?;
+        let work = debootstrap(&stand_in, STAND_IN_PACKAGES);
+        progress.installing("the same with a C compiler, Postgres and HAProxy", 200, work).await?;
     }
     let files = files(place);
     fs::create_dir_all(files.join("cargo"))?;
@@ -92,11 +95,11 @@ pub(super) async fn import(place: &Place, engine: &Engine) -> anyhow::Result<()>
 }
 
 fn base(place: &Place) -> PathBuf {
-    place.images().join("base")
+    place.images().join("base-with-xmlsec")
 }
 
 fn stand_in(place: &Place) -> PathBuf {
-    place.images().join("stand-in")
+    place.images().join("stand-in-with-xmlsec")
 }
 
 fn files(place: &Place) -> PathBuf {
@@ -108,14 +111,14 @@ fn path(path: &Path) -> anyhow::Result<&str> {
 }
 
 /// A Debian of `packages`, from where this machine has its own packages.
-async fn debootstrap(to: &Path, packages: Option<&str>) -> anyhow::Result<()> {
+async fn debootstrap(to: &Path, packages: &str) -> anyhow::Result<()> {
     let half = to.with_extension("half");
     super::remove(&half)?;
     let packages_kept = to.with_file_name("packages");
     fs::create_dir_all(&packages_kept)?;
     let mut command = Command::new("debootstrap");
     command.arg("--variant=minbase").arg(format!("--cache-dir={}", packages_kept.display()));
-    command.args(packages.map(|packages| format!("--include={packages}")));
+    command.arg(format!("--include={packages}"));
     command.arg(SUITE).arg(&half).arg(mirror().await?);
     run(&mut command).await?;
     fs::rename(&half, to).context("the file system cannot be put in place")

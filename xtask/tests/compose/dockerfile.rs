@@ -89,6 +89,17 @@ fn problems(text: &str) -> Vec<String> {
         cargo.contains(r#"--profile "${PROFILE}""#) && values(build, "ARG").contains(&"PROFILE=release"),
         "PROFILE decides how it is built",
     );
+    let has_saml = |stage: &[Instruction], package: &str| {
+        let installs = |run: &&str| run.starts_with(r#"case ",${FEATURES}," in *,default,*|*,saml,*)"#);
+        let mut runs = values(stage, "RUN").into_iter().filter(installs);
+        runs.any(|run| run.contains(&format!("install --yes --no-install-recommends {package}")))
+    };
+    require(
+        has_saml(build, "libxmlsec1-dev")
+            && has_saml(run, "libxmlsec1-openssl")
+            && values(run, "ARG") == ["FEATURES=default"],
+        "what SAML needs is installed where SAML is, and nowhere else",
+    );
     require(values(build, "ADD").is_empty() && values(run, "ADD").is_empty(), "ADD unpacks and downloads");
     let copied = copied(build);
     let is_there = |path: &&str| *path != "." && workspace::root().join(path).exists();
@@ -132,6 +143,9 @@ fn each_breach_of_the_dockerfile_is_named() {
             ("newer crates", " --locked", "", "Cargo.lock"),
             ("all backends, always", "--no-default-features ", "", "FEATURES"),
             ("an argument that is not declared", "ARG FEATURES=default", "", "FEATURES"),
+            ("nothing to build SAML with", "recommends libxmlsec1-dev", "recommends", "what SAML needs"),
+            ("nothing to run SAML with", "recommends libxmlsec1-openssl", "recommends", "what SAML needs"),
+            ("C libraries for everybody", "*,default,*|*,saml,*)", "*)", "what SAML needs"),
             ("always optimised", "--profile \"${PROFILE}\"", "--release", "PROFILE"),
             ("ADD", "COPY crates", "ADD crates", "ADD"),
             ("a path that is not there", "COPY crates crates", "COPY crate crate", "is there"),

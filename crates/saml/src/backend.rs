@@ -1,0 +1,50 @@
+//! What the server registers: the kind `saml`, the schema of its section, and how a provider is made of one.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde_json::Value;
+use url::Url;
+use usher_core::{Backend, ConfigError, ConfigProblem, Descriptor, SsoProvider};
+
+use crate::{config::Settings, hardening, processors::Processors, provider::SamlProvider};
+
+/// The SAML backend. Its providers share a bound on how many messages are worked on at once.
+#[must_use]
+pub fn backend() -> impl Backend {
+    SamlBackend { processors: Processors::half() }
+}
+
+#[derive(Debug)]
+struct SamlBackend {
+    processors: Processors,
+}
+
+#[async_trait]
+impl Backend for SamlBackend {
+    fn kind(&self) -> &'static str {
+        "saml"
+    }
+
+    fn config_schema(&self) -> Value {
+        schemars::schema_for!(crate::config::Section).to_value()
+    }
+
+    async fn build(
+        &self,
+        descriptor: Descriptor,
+        endpoints: Url,
+        config: Value,
+    ) -> Result<Arc<dyn SsoProvider>, ConfigError> {
+        hardening::harden().map_err(|error| ConfigError::at("", format!("cannot be used here: {error}")))?;
+        let settings = Settings::read(config)?;
+        Ok(Arc::new(SamlProvider::new(descriptor, &endpoints, settings, self.processors.clone())))
+    }
+
+    fn warnings(&self, config: &Value) -> Vec<ConfigProblem> {
+        Settings::read(config.clone()).map_or_else(|_| Vec::new(), |settings| settings.warnings())
+    }
+}
+
+#[cfg(test)]
+mod tests;

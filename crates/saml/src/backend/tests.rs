@@ -1,0 +1,42 @@
+//! A section becomes a provider; the schema describes the section.
+
+use std::fs;
+
+use serde_json::json;
+use usher_core::ProviderId;
+
+use super::*;
+use crate::testing::IDP;
+
+async fn built(config: Value) -> Result<Arc<dyn SsoProvider>, ConfigError> {
+    let id = ProviderId::parse("corp").expect("an id");
+    let descriptor = Descriptor { id, name: "Corp".to_owned(), icon: None, brand: None };
+    let endpoints = Url::parse("https://matrix.ac.cdl/_usher/saml/corp/").expect("a URL");
+    backend().build(descriptor, endpoints, config).await
+}
+
+#[tokio::test]
+async fn a_provider_is_built_without_its_identity_provider() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("idp.xml");
+    fs::write(&path, IDP.metadata().expect("metadata")).expect("a file");
+    let provider = built(json!({ "metadata_file": path })).await.expect("a provider");
+    assert_eq!(provider.descriptor().name, "Corp");
+    assert_eq!(provider.issuer().map(usher_core::Issuer::as_str), Some("https://idp.ac.cdl/idp"));
+    let error = built(json!({ "metadata_file": directory.path() })).await.expect_err("no file");
+    assert_eq!(error.problems[0].path, "metadata_file");
+}
+
+#[test]
+fn the_schema_tells_every_key_and_what_is_required() {
+    let backend = backend();
+    assert_eq!(backend.kind(), "saml");
+    let schema = backend.config_schema();
+    assert_eq!(schema["required"], json!(["metadata_file"]));
+    assert_eq!(schema["additionalProperties"], json!(false));
+    let keys = schema["properties"].as_object().expect("properties");
+    assert!(keys.len() > 10);
+    for (key, described) in keys {
+        assert!(described["description"].as_str().is_some_and(|text| !text.is_empty()), "{key}: {schema}");
+    }
+}

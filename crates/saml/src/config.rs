@@ -1,0 +1,325 @@
+//! The `saml` section of a provider: as written ([`Section`]), and as a value that cannot be wrong ([`Settings`]).
+
+mod read;
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use schemars::{JsonSchema, Schema};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use usher_core::{ConfigError, ConfigProblem, Issuer};
+
+use crate::{
+    keys::OwnKey,
+    metadata::{Idp, MetadataError},
+    names::{FORMAT_EMAIL, FORMAT_PERSISTENT, FORMAT_TRANSIENT, FORMAT_UNSPECIFIED},
+    person::{Naming, SubjectSource},
+    response::{Policy, Signed},
+};
+use read::{check, read_section, without_echoes};
+
+/// A SAML 2.0 identity provider. What it needs to know of Usher is at `https://<portal>/_usher/saml/<id>/metadata`.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(title = "saml", transform = require_metadata)]
+pub(crate) struct Section {
+    /// The identity provider's metadata, a file. Who can write it can sign in as anybody.
+    metadata_file: Option<PathBuf>,
+    /// The identity provider's entity id, such as `https://idp.ac.cdl/idp`. Needed where the metadata has several. It is also
+    /// the name by which people from there are remembered, so that changing it later makes everybody a stranger.
+    idp: Option<String>,
+    /// Usher's own entity id. Default: `https://<portal>/_usher/saml/<id>/metadata`.
+    entity_id: Option<String>,
+    /// Usher's own keys: the first signs, all decrypt. Two while one takes over from the other.
+    keys: Vec<KeySection>,
+    /// How requests travel. Default: `redirect`, if the identity provider takes it.
+    request_binding: Option<RequestBinding>,
+    /// Whether requests are signed. Default: if there are keys.
+    sign_requests: Option<bool>,
+    /// What the identity provider has to sign; with `either`, the response or the assertion. Default: `either`.
+    signed: Signed,
+    /// Whether assertions that are not encrypted are refused.
+    require_encryption: bool,
+    /// Whether keys may be encrypted with RSA 1.5, which is broken, in signed responses.
+    allow_rsa_1_5: bool,
+    /// The attribute that names a person for good, such as `subject-id` or `employeeNumber`. Without it, a persistent NameID
+    /// does.
+    subject: Option<String>,
+    /// The format of the NameID that is asked for: `persistent`, `email`, `unspecified` or a URI. Default: `persistent`, or
+    /// none if an attribute names people.
+    name_id_format: Option<String>,
+    /// What attributes are called here: formal names, such as `urn:oid:1.2.3`, and the names to use for them. Those that
+    /// federations agree on are known.
+    attributes: BTreeMap<String, String>,
+    /// Whether scopes (`@ac.cdl`) must be among those of the metadata, if that has any (`shibmd:Scope`). Default: true.
+    check_scopes: Option<bool>,
+    /// The ways to authenticate that count, as URIs such as `https://refeds.org/profile/mfa`. The identity provider is asked
+    /// for one of them, and has to name it. Default: any.
+    authn_context: Vec<String>,
+}
+
+/// A private key and its certificate, both PEM.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(inline)]
+pub(crate) struct KeySection {
+    /// An RSA private key of at least 2048 bits, without a passphrase.
+    key_file: PathBuf,
+    /// Its certificate, which may be self-signed: nobody looks at who signed it, or until when it is valid.
+    certificate_file: PathBuf,
+}
+
+/// How requests travel.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub(crate) enum RequestBinding {
+    /// HTTP-Redirect.
+    Redirect,
+    /// HTTP-POST.
+    Post,
+}
+
+/// A section whose every value was checked.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) idp: Idp,
+    /// `None`: the address of our metadata.
+    pub(crate) entity_id: Option<String>,
+    pub(crate) keys: Vec<OwnKey>,
+    pub(crate) request_binding: Option<RequestBinding>,
+    /// Only if there are keys.
+    pub(crate) signs_requests: bool,
+    /// The format that is asked for.
+    pub(crate) name_id_format: Option<String>,
+    pub(crate) policy: Policy,
+    pub(crate) naming: Naming,
+}
+
+/// As many of our own as a rollover needs.
+const MAX_KEYS: usize = 3;
+
+/// Its absence is reported like any other mistake, so that for serde alone it may be absent.
+fn require_metadata(schema: &mut Schema) {
+    schema.insert("required".to_owned(), json!(["metadata_file"]));
+}
+
+impl Settings {
+    /// Reads a section, and the files it names. Tells everything that is wrong, not the first thing alone.
+    pub(crate) fn read(config: Value) -> Result<Self, ConfigError> {
+        let mut problems = Vec::new();
+        let section: Section = read_section(config, &mut problems)?;
+        let mut report = |path: &str, message: String| {
+            problems.push(ConfigProblem { path: path.to_owned(), message });
+        };
+        let idp = idp(&section, &mut report);
+        let entity_id = check(entity_id(section.entity_id), "entity_id", &mut report);
+        let keys = keys(&section.keys, &mut report);
+        if section.sign_requests == Some(true) && section.keys.is_empty() {
+            report("sign_requests", "needs a key; give it one in `keys`".to_owned());
+        }
+        if section.require_encryption && section.keys.is_empty() {
+            report("require_encryption", "needs a key to encrypt to; give it one in `keys`".to_owned());
+        }
+        if let Some(idp) = &idp {
+            check_against(idp, &section.keys, section.sign_requests, section.request_binding, &mut report);
+        }
+        let format = name_id_format(section.name_id_format.as_deref(), section.subject.is_none());
+        let format = check(format, "name_id_format", &mut report);
+        let subject = check(attribute_name(section.subject), "subject", &mut report);
+        for (formal, called) in &section.attributes {
+            if formal.trim() != formal || formal.is_empty() || called.trim() != called || called.is_empty() {
+                let path = format!("attributes.{formal}");
+                report(&path, "has an empty name, or one with blanks at its ends".to_owned());
+            }
+        }
+        for (index, class) in section.authn_context.iter().enumerate() {
+            if class.trim() != class || class.is_empty() {
+                report(&format!("authn_context[{index}]"), "is no URI of a way to authenticate".to_owned());
+            }
+        }
+        match (idp, entity_id, keys, format, subject) {
+            (Some(idp), Some(entity_id), Some(keys), Some(format), Some(subject)) if problems.is_empty() => {
+                let source = match subject {
+                    Some(attribute) => SubjectSource::Attribute(attribute),
+                    None => SubjectSource::NameId {
+                        format: format.clone().unwrap_or_else(|| FORMAT_PERSISTENT.to_owned()),
+                    },
+                };
+                Ok(Self {
+                    idp,
+                    entity_id,
+                    signs_requests: section.sign_requests.unwrap_or(!keys.is_empty()),
+                    keys,
+                    request_binding: section.request_binding,
+                    name_id_format: format,
+                    policy: Policy {
+                        signed: section.signed,
+                        needs_encryption: section.require_encryption,
+                        allows_rsa_1_5: section.allow_rsa_1_5,
+                        contexts: section.authn_context,
+                    },
+                    naming: Naming {
+                        subject: source,
+                        attributes: section.attributes,
+                        checks_scopes: section.check_scopes.unwrap_or(true),
+                    },
+                })
+            }
+            _ => Err(ConfigError { problems: without_echoes(problems) }),
+        }
+    }
+
+    /// What is allowed, and probably not meant.
+    pub(crate) fn warnings(&self) -> Vec<ConfigProblem> {
+        let mut warnings = Vec::new();
+        let mut warn = |path: &str, message: &str| {
+            warnings.push(ConfigProblem { path: path.to_owned(), message: message.to_owned() });
+        };
+        if self.policy.allows_rsa_1_5 {
+            warn(
+                "allow_rsa_1_5",
+                "takes keys encrypted with RSA 1.5; have the identity provider use RSA-OAEP",
+            );
+        }
+        match &self.naming.subject {
+            SubjectSource::NameId { format } if format != FORMAT_PERSISTENT => warn(
+                "name_id_format",
+                "names people by something that may be given to somebody else later; prefer `persistent`, or name an \
+                 attribute that never changes with `subject`",
+            ),
+            SubjectSource::NameId { .. } | SubjectSource::Attribute(_) => {}
+        }
+        warnings
+    }
+}
+
+fn idp(section: &Section, report: &mut impl FnMut(&str, String)) -> Option<Idp> {
+    if let Some(Err(error)) = section.idp.as_deref().map(Issuer::parse) {
+        report("idp", format!("is no entity id: {error}"));
+        return None;
+    }
+    let Some(path) = &section.metadata_file else {
+        report("metadata_file", "is missing; write the path of the identity provider's metadata".to_owned());
+        return None;
+    };
+    let document = match std::fs::read(path) {
+        Ok(document) => document,
+        Err(error) => {
+            report("metadata_file", format!("{} cannot be read: {error}", path.display()));
+            return None;
+        }
+    };
+    match Idp::read(&document, section.idp.as_deref()) {
+        Ok(idp) => Some(idp),
+        Err(error @ (MetadataError::NoSuchEntity(_) | MetadataError::NotOne(2..))) => {
+            report("idp", format!("{} {error}", path.display()));
+            None
+        }
+        Err(error) => {
+            report("metadata_file", format!("{} {error}", path.display()));
+            None
+        }
+    }
+}
+
+/// What only both sides together can get wrong.
+fn check_against(
+    idp: &Idp,
+    keys: &[KeySection],
+    sign_requests: Option<bool>,
+    binding: Option<RequestBinding>,
+    report: &mut impl FnMut(&str, String),
+) {
+    if idp.wants_signed_requests && (keys.is_empty() || sign_requests == Some(false)) {
+        let path = if keys.is_empty() { "keys" } else { "sign_requests" };
+        report(
+            path,
+            "the identity provider's metadata says that it wants signed requests; give Usher a key"
+                .to_owned(),
+        );
+    }
+    let (is_there, name) = match binding {
+        None => return,
+        Some(RequestBinding::Redirect) => (idp.single_sign_on.redirect.is_some(), "HTTP-Redirect"),
+        Some(RequestBinding::Post) => (idp.single_sign_on.post.is_some(), "HTTP-POST"),
+    };
+    if !is_there {
+        report("request_binding", format!("the identity provider's metadata has no place for {name}"));
+    }
+}
+
+fn entity_id(written: Option<String>) -> Result<Option<String>, String> {
+    let Some(written) = written else { return Ok(None) };
+    if written.trim() != written {
+        return Err("has blanks at its ends".to_owned());
+    }
+    // SAML core 8.3.6: a URI of at most 1,024 characters.
+    Issuer::parse(written.as_str())
+        .map(|_| Some(written))
+        .map_err(|error| format!("is no entity id: {error}"))
+}
+
+fn keys(sections: &[KeySection], report: &mut impl FnMut(&str, String)) -> Option<Vec<OwnKey>> {
+    if sections.len() > MAX_KEYS {
+        report("keys", format!("has {} keys; {MAX_KEYS} are the most", sections.len()));
+        return None;
+    }
+    let mut keys = Vec::new();
+    for (index, section) in sections.iter().enumerate() {
+        let mut read = |path: &PathBuf, name: &str| {
+            let content =
+                std::fs::read(path).map_err(|error| format!("{} cannot be read: {error}", path.display()));
+            check(content, &format!("keys[{index}].{name}"), report)
+        };
+        let key = read(&section.key_file, "key_file");
+        let certificate = read(&section.certificate_file, "certificate_file");
+        let (Some(key), Some(certificate)) = (key, certificate) else { continue };
+        let pair = OwnKey::read(&key, &certificate).map_err(|error| {
+            let (name, path) = if error.is_about_the_key() {
+                ("key_file", &section.key_file)
+            } else {
+                ("certificate_file", &section.certificate_file)
+            };
+            (name, format!("{} {error}", path.display()))
+        });
+        match pair {
+            Ok(pair) => keys.push(pair),
+            Err((name, message)) => report(&format!("keys[{index}].{name}"), message),
+        }
+    }
+    (keys.len() == sections.len()).then_some(keys)
+}
+
+/// The URI of a format; `None` if none is asked for.
+fn name_id_format(written: Option<&str>, names_people: bool) -> Result<Option<String>, String> {
+    let format = match written {
+        None if names_people => FORMAT_PERSISTENT,
+        None => return Ok(None),
+        Some("persistent") => FORMAT_PERSISTENT,
+        Some("transient") => FORMAT_TRANSIENT,
+        Some("email") => FORMAT_EMAIL,
+        Some("unspecified") => FORMAT_UNSPECIFIED,
+        Some(uri) if uri.starts_with("urn:") || uri.contains("://") => uri,
+        Some(_) => return Err("is no format; write `persistent`, `email`, `unspecified` or a URI".to_owned()),
+    };
+    if format == FORMAT_TRANSIENT && names_people {
+        return Err(
+            "is a name for one session, which names nobody for good; leave it out, or name an attribute with `subject`"
+                .to_owned(),
+        );
+    }
+    Ok(Some(format.to_owned()))
+}
+
+fn attribute_name(written: Option<String>) -> Result<Option<String>, String> {
+    match written {
+        Some(name) if name.trim() != name || name.is_empty() => {
+            Err("is no attribute name; leave it out to use the NameID".to_owned())
+        }
+        other => Ok(other),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,229 @@
+//! What a section may say, and what is told about one that says something else.
+
+use std::fs;
+
+use tempfile::TempDir;
+use usher_lab::scripted::saml::{SamlIdp, SamlKey};
+
+use super::*;
+use crate::testing::{ENTITY, IDP, OURS, STRANGER};
+
+/// A directory with what a section can name.
+struct Files(TempDir);
+
+impl Files {
+    fn new() -> Self {
+        let files = Self(tempfile::tempdir().expect("a directory"));
+        files.write("idp.xml", &IDP.metadata().expect("metadata"));
+        files.write("key.pem", &OURS.private_pem().expect("a key"));
+        files.write("cert.pem", &OURS.certificate_pem().expect("a certificate"));
+        files
+    }
+
+    fn write(&self, name: &str, content: &str) {
+        fs::write(self.0.path().join(name), content).expect("a file");
+    }
+
+    fn path(&self, name: &str) -> Value {
+        json!(self.0.path().join(name))
+    }
+
+    fn pair(&self) -> Value {
+        json!({ "key_file": self.path("key.pem"), "certificate_file": self.path("cert.pem") })
+    }
+
+    /// A good section and more.
+    fn section(&self, more: &Value) -> Value {
+        let mut section = json!({ "metadata_file": self.path("idp.xml") });
+        for (key, value) in more.as_object().into_iter().flatten() {
+            section[key] = value.clone();
+        }
+        section
+    }
+
+    fn read(&self, more: &Value) -> Settings {
+        Settings::read(self.section(more)).expect("a valid section")
+    }
+
+    fn problems(&self, more: &Value) -> Vec<String> {
+        problems(self.section(more))
+    }
+}
+
+fn problems(config: Value) -> Vec<String> {
+    match Settings::read(config) {
+        Ok(_) => Vec::new(),
+        Err(error) => error.problems.into_iter().map(|problem| problem.path).collect(),
+    }
+}
+
+#[test]
+fn metadata_alone_is_enough() {
+    let read = Files::new().read(&json!({}));
+    assert_eq!(read.idp.entity_id.as_str(), ENTITY);
+    assert!(read.keys.is_empty() && !read.signs_requests);
+    assert_eq!(read.name_id_format.as_deref(), Some(FORMAT_PERSISTENT));
+    assert_eq!(read.naming.subject, SubjectSource::NameId { format: FORMAT_PERSISTENT.to_owned() });
+    assert_eq!(read.policy.signed, Signed::Either);
+    assert!(read.naming.checks_scopes);
+    assert_eq!((read.entity_id, read.request_binding), (None, None));
+    assert!(!read.policy.needs_encryption && !read.policy.allows_rsa_1_5 && read.policy.contexts.is_empty());
+}
+
+#[test]
+fn requests_are_signed_if_there_is_a_key_unless_told_otherwise() {
+    let files = Files::new();
+    let keys = json!([files.pair()]);
+    for (section, expected) in [
+        (json!({ "keys": keys }), true),
+        (json!({ "keys": keys, "sign_requests": true }), true),
+        (json!({ "keys": keys, "sign_requests": false }), false),
+        (json!({ "keys": keys, "sign_requests": "false" }), false),
+    ] {
+        assert_eq!(files.read(&section).signs_requests, expected, "{section}");
+    }
+}
+
+#[test]
+fn each_mistake_is_told_at_its_key() {
+    let files = Files::new();
+    files.write("stranger.pem", &STRANGER.certificate_pem().expect("a certificate"));
+    let weak = SamlKey::rsa(1024).expect("a key");
+    files.write("weak.pem", &weak.private_pem().expect("a key"));
+    files.write("weak-cert.pem", &weak.certificate_pem().expect("a certificate"));
+    let ec = SamlKey::p256().expect("a key");
+    files.write("ec.pem", &ec.private_pem().expect("a key"));
+    files.write("not.pem", "not PEM");
+    let wanting = SamlIdp { wants_signed_requests: true, ..IDP.clone() };
+    files.write("wanting.xml", &wanting.metadata().expect("metadata"));
+    let unsigned = SamlIdp { keys: Vec::new(), ..IDP.clone() };
+    files.write("unsigned.xml", &unsigned.metadata().expect("metadata"));
+    files.write("post.xml", &IDP.metadata().expect("metadata").replace("HTTP-Redirect", "HTTP-Other"));
+    let key = |key: &str, certificate: &str| json!([{ "key_file": files.path(key), "certificate_file": files.path(certificate) }]);
+    let good = files.pair();
+    for (name, section, path) in [
+        ("no string", json!({ "metadata_file": 7 }), "metadata_file"),
+        ("no file", json!({ "metadata_file": files.path("none.xml") }), "metadata_file"),
+        ("no metadata", json!({ "metadata_file": files.path("key.pem") }), "metadata_file"),
+        (
+            "an identity provider without keys",
+            json!({ "metadata_file": files.path("unsigned.xml") }),
+            "metadata_file",
+        ),
+        ("an empty entity id", json!({ "idp": "" }), "idp"),
+        ("another entity", json!({ "idp": "https://other.example" }), "idp"),
+        ("an empty entity id of ours", json!({ "entity_id": "" }), "entity_id"),
+        ("an entity id with blanks", json!({ "entity_id": " x" }), "entity_id"),
+        ("no list", json!({ "keys": files.path("key.pem") }), "keys"),
+        (
+            "a key without a certificate",
+            json!({ "keys": [{ "key_file": files.path("key.pem") }] }),
+            "keys[0]",
+        ),
+        ("a misspelt key of a key", json!({ "keys": [{ "key": "x" }] }), "keys[0].key"),
+        ("no key file", json!({ "keys": key("none.pem", "cert.pem") }), "keys[0].key_file"),
+        ("no certificate file", json!({ "keys": key("key.pem", "none.pem") }), "keys[0].certificate_file"),
+        ("no private key", json!({ "keys": key("not.pem", "cert.pem") }), "keys[0].key_file"),
+        ("a certificate for a key", json!({ "keys": key("cert.pem", "cert.pem") }), "keys[0].key_file"),
+        ("no certificate", json!({ "keys": key("key.pem", "not.pem") }), "keys[0].certificate_file"),
+        (
+            "another's certificate",
+            json!({ "keys": key("key.pem", "stranger.pem") }),
+            "keys[0].certificate_file",
+        ),
+        ("a weak key", json!({ "keys": key("weak.pem", "weak-cert.pem") }), "keys[0].key_file"),
+        ("a key that cannot decrypt", json!({ "keys": key("ec.pem", "cert.pem") }), "keys[0].key_file"),
+        ("four keys", json!({ "keys": [good, good, good, good] }), "keys"),
+        ("another binding", json!({ "request_binding": "artifact" }), "request_binding"),
+        (
+            "a binding that is not there",
+            json!({ "metadata_file": files.path("post.xml"), "request_binding": "redirect" }),
+            "request_binding",
+        ),
+        ("signed with nothing", json!({ "sign_requests": true }), "sign_requests"),
+        ("not signed though wanted", json!({ "metadata_file": files.path("wanting.xml") }), "keys"),
+        (
+            "not signed on purpose though wanted",
+            json!({ "metadata_file": files.path("wanting.xml"), "keys": [good], "sign_requests": false }),
+            "sign_requests",
+        ),
+        ("neither yes nor no", json!({ "sign_requests": "perhaps" }), "sign_requests"),
+        ("nothing signed", json!({ "signed": "none" }), "signed"),
+        ("encryption to nobody", json!({ "require_encryption": true }), "require_encryption"),
+        ("an empty subject", json!({ "subject": "" }), "subject"),
+        ("a subject with blanks", json!({ "subject": " uid" }), "subject"),
+        ("a name for one session", json!({ "name_id_format": "transient" }), "name_id_format"),
+        ("no format", json!({ "name_id_format": "Persistent" }), "name_id_format"),
+        ("an attribute without a name", json!({ "attributes": { "urn:x": "" } }), "attributes.urn:x"),
+        ("no context", json!({ "authn_context": ["urn:x", ""] }), "authn_context[1]"),
+        ("a misspelt key", json!({ "metadata_path": "idp.xml" }), "metadata_path"),
+    ] {
+        assert_eq!(files.problems(&section), [path], "{name}");
+    }
+    assert_eq!(problems(json!("idp.xml")), [""], "no section");
+    assert_eq!(problems(json!({})), ["metadata_file"], "nothing");
+}
+
+#[test]
+fn all_mistakes_are_told_together() {
+    let files = Files::new();
+    let mut told = files.problems(&json!({
+        "metadata_file": "/none.xml", "entity_id": "", "keys": [{ "key_file": "/no", "certificate_file": "/no" }],
+        "request_binding": "x", "signed": "x", "subject": "", "name_id_format": "x", "extra": 1,
+    }));
+    told.sort();
+    let expected = [
+        "entity_id",
+        "extra",
+        "keys[0].certificate_file",
+        "keys[0].key_file",
+        "metadata_file",
+        "name_id_format",
+        "request_binding",
+        "signed",
+        "subject",
+    ];
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn what_names_people_decides_what_is_asked_for() {
+    let files = Files::new();
+    for (section, format, source) in [
+        (json!({ "subject": "uid" }), None, SubjectSource::Attribute("uid".to_owned())),
+        (
+            json!({ "subject": "uid", "name_id_format": "transient" }),
+            Some(FORMAT_TRANSIENT),
+            SubjectSource::Attribute("uid".to_owned()),
+        ),
+        (
+            json!({ "name_id_format": "email" }),
+            Some(FORMAT_EMAIL),
+            SubjectSource::NameId { format: FORMAT_EMAIL.to_owned() },
+        ),
+        (
+            json!({ "name_id_format": "urn:x:y" }),
+            Some("urn:x:y"),
+            SubjectSource::NameId { format: "urn:x:y".to_owned() },
+        ),
+    ] {
+        let read = files.read(&section);
+        assert_eq!(read.name_id_format.as_deref(), format, "{section}");
+        assert_eq!(read.naming.subject, source, "{section}");
+    }
+}
+
+#[test]
+fn what_is_allowed_and_not_wise_is_a_warning() {
+    let files = Files::new();
+    for (section, expected) in [
+        (json!({}), &[][..]),
+        (json!({ "subject": "uid" }), &[]),
+        (json!({ "allow_rsa_1_5": true }), &["allow_rsa_1_5"]),
+        (json!({ "name_id_format": "email" }), &["name_id_format"]),
+    ] {
+        let warnings = files.read(&section).warnings();
+        let paths: Vec<_> = warnings.iter().map(|warning| warning.path.as_str()).collect();
+        assert_eq!(paths, expected, "{section}");
+    }
+}

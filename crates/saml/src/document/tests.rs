@@ -1,0 +1,60 @@
+//! Our metadata, read as an identity provider would.
+
+use roxmltree::Document as Xml;
+use usher_core::provider::Document;
+
+use super::*;
+use crate::{
+    names::{FORMAT_PERSISTENT, MD},
+    testing::{ACS, OURS, SP, our_keys},
+};
+
+fn text(document: &Document) -> &str {
+    std::str::from_utf8(&document.body).expect("UTF-8")
+}
+
+#[test]
+fn our_metadata_has_our_name_our_address_and_our_certificates() {
+    let keys = our_keys();
+    let odd = "https://sp.example/?a=b&c=<d>\"";
+    for (entity_id, keys, signs, wants) in [(SP, &keys[..], true, true), (odd, &[][..], false, false)] {
+        let us = ServiceProvider {
+            entity_id,
+            acs: ACS,
+            keys,
+            signs_requests: signs,
+            wants_signed_assertions: wants,
+            name_id_format: signs.then_some(FORMAT_PERSISTENT),
+        };
+        let document = us.metadata();
+        assert_eq!(document.content_type, "application/samlmetadata+xml");
+        let xml = Xml::parse(text(&document)).expect("XML");
+        let root = xml.root_element();
+        assert!(root.has_tag_name((MD, "EntityDescriptor")));
+        assert_eq!(root.attribute("entityID"), Some(entity_id));
+        let role = root.first_element_child().expect("a role");
+        assert_eq!(role.attribute("AuthnRequestsSigned"), Some(if signs { "true" } else { "false" }));
+        assert_eq!(role.attribute("WantAssertionsSigned"), Some(if wants { "true" } else { "false" }));
+        assert_eq!(role.attribute("protocolSupportEnumeration"), Some(PROTOCOL));
+        let uses: Vec<_> = role.children().filter_map(|child| child.attribute("use")).collect();
+        assert_eq!(uses, if signs { vec!["signing", "encryption"] } else { Vec::new() });
+        let certificates: Vec<_> =
+            xml.descendants().filter(|node| node.has_tag_name((DS, "X509Certificate"))).collect();
+        let ours = OURS.certificate_base64().expect("a certificate");
+        assert!(certificates.iter().all(|certificate| certificate.text() == Some(&*ours)));
+        let order: Vec<_> = role
+            .children()
+            .filter(roxmltree::Node::is_element)
+            .map(|child| child.tag_name().name())
+            .collect();
+        let expected = if signs {
+            vec!["KeyDescriptor", "KeyDescriptor", "NameIDFormat", "AssertionConsumerService"]
+        } else {
+            vec!["AssertionConsumerService"]
+        };
+        assert_eq!(order, expected, "the order of the schema");
+        let acs = role.last_element_child().expect("an address");
+        assert_eq!(acs.attribute("Location"), Some(ACS));
+        assert_eq!(acs.attribute("Binding"), Some(BINDING_POST));
+    }
+}

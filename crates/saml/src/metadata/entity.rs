@@ -1,0 +1,120 @@
+//! One `EntityDescriptor` and its `IDPSSODescriptor` (SAML metadata 2.3.2 and 2.4.3).
+
+use roxmltree::Node;
+use url::Url;
+use usher_core::Issuer;
+
+use super::{Endpoints, Idp, MetadataError, Scope, valid_until};
+use crate::{
+    keys::{IdpKey, KeyError},
+    names::{BINDING_POST, BINDING_REDIRECT, DS, MD, PROTOCOL, SHIBMD},
+    xml::{attribute, base64, boolean, is, token},
+};
+
+/// More keys than an identity provider in the middle of a rollover has.
+const MAX_KEYS: usize = 8;
+/// More scopes than any organisation has.
+const MAX_SCOPES: usize = 256;
+/// The longest pattern of a scope.
+const MAX_PATTERN: usize = 256;
+
+/// Whether `node` says how its entity signs people in by SAML 2.0.
+pub(super) fn is_identity_provider(node: Node<'_, '_>) -> bool {
+    let protocols = node.attribute("protocolSupportEnumeration").unwrap_or_default();
+    is(node, MD, "IDPSSODescriptor")
+        && protocols.split_ascii_whitespace().any(|protocol| protocol == PROTOCOL)
+}
+
+/// Reads an entity that has such a node.
+pub(super) fn read(entity: Node<'_, '_>) -> Result<Idp, MetadataError> {
+    let entity_id = Issuer::parse(attribute(entity, "entityID")?).map_err(|_| MetadataError::EntityId)?;
+    // Several descriptors of one protocol are allowed and mean nothing that anybody uses: the first counts.
+    let role =
+        entity.children().find(|node| is_identity_provider(*node)).ok_or(MetadataError::NotMetadata)?;
+    Ok(Idp {
+        entity_id,
+        keys: keys(role)?,
+        single_sign_on: endpoints(role, "SingleSignOnService")?,
+        wants_signed_requests: boolean(role, "WantAuthnRequestsSigned")?.unwrap_or(false),
+        scopes: scopes(entity, role)?,
+        valid_until: valid_until(entity)?,
+    })
+}
+
+/// SAML metadata 2.4.1.1: a `KeyDescriptor` without `use` is for everything. Keys that cannot be used are passed over, as
+/// long as one is left: an identity provider may announce its next one in an algorithm that we do not know.
+fn keys(role: Node<'_, '_>) -> Result<Vec<IdpKey>, MetadataError> {
+    let descriptors = role.children().filter(|node| is(*node, MD, "KeyDescriptor"));
+    let for_signing = descriptors.filter(|node| matches!(node.attribute("use"), None | Some("" | "signing")));
+    let infos = for_signing.flat_map(|node| node.children()).filter(|node| is(*node, DS, "KeyInfo"));
+    let data = infos.flat_map(|node| node.children()).filter(|node| is(*node, DS, "X509Data"));
+    let certificates = data.flat_map(|node| node.children()).filter(|node| is(*node, DS, "X509Certificate"));
+    let (mut keys, mut reason): (Vec<IdpKey>, Option<KeyError>) = (Vec::new(), None);
+    for certificate in certificates {
+        let der = token(certificate, "X509Certificate").ok().and_then(base64);
+        match der.ok_or(KeyError::NotCertificate).and_then(|der| IdpKey::read(&der)) {
+            Ok(key) if keys.iter().any(|known| known.is_same_key(&key)) => {}
+            Ok(key) if keys.len() < MAX_KEYS => keys.push(key),
+            Ok(_) => break,
+            Err(error) => reason = Some(error),
+        }
+    }
+    match (keys.is_empty(), reason) {
+        (false, _) => Ok(keys),
+        (true, None) => Err(MetadataError::NoKeys),
+        (true, Some(reason)) => Err(MetadataError::BadKeys(reason)),
+    }
+}
+
+fn endpoints(role: Node<'_, '_>, name: &str) -> Result<Endpoints, MetadataError> {
+    let mut endpoints = Endpoints::default();
+    for service in role.children().filter(|node| is(*node, MD, name)) {
+        let place = match attribute(service, "Binding")? {
+            BINDING_REDIRECT => &mut endpoints.redirect,
+            BINDING_POST => &mut endpoints.post,
+            _ => continue,
+        };
+        if place.is_none() {
+            *place = location(attribute(service, "Location")?);
+        }
+    }
+    let has_none = endpoints == Endpoints::default();
+    if has_none { Err(MetadataError::NoEndpoint) } else { Ok(endpoints) }
+}
+
+/// Where a browser may be sent: nothing that runs there.
+fn location(text: &str) -> Option<Url> {
+    let url = Url::parse(text.trim()).ok()?;
+    let is_good =
+        matches!(url.scheme(), "https" | "http") && url.username().is_empty() && url.password().is_none();
+    is_good.then_some(url)
+}
+
+/// `shibmd:Scope` stands in the extensions of the entity or of the role; the role's own win
+/// (<https://shibboleth.atlassian.net/wiki/spaces/SC/pages/1912406916/ShibMetaExt+V1.0>).
+fn scopes(entity: Node<'_, '_>, role: Node<'_, '_>) -> Result<Option<Vec<Scope>>, MetadataError> {
+    for node in [role, entity] {
+        let extensions = node.children().filter(|child| is(*child, MD, "Extensions"));
+        let scopes = extensions.flat_map(|node| node.children()).filter(|node| is(*node, SHIBMD, "Scope"));
+        let scopes = scopes.take(MAX_SCOPES).map(scope).collect::<Result<Vec<_>, _>>()?;
+        if !scopes.is_empty() {
+            return Ok(Some(scopes));
+        }
+    }
+    Ok(None)
+}
+
+fn scope(node: Node<'_, '_>) -> Result<Scope, MetadataError> {
+    let text = token(node, "Scope")?;
+    if !boolean(node, "regexp")?.unwrap_or(false) {
+        return Ok(Scope::Name(text.to_owned()));
+    }
+    // By itself first: `a)|(b` becomes a pattern only when it is put into another. `regex` is linear in time; the size of
+    // what it compiles to is bounded here.
+    let built = [text.to_owned(), format!(r"\A(?:{text})\z")]
+        .map(|pattern| regex::RegexBuilder::new(&pattern).size_limit(64 * 1024).build());
+    match built {
+        [Ok(_), Ok(pattern)] if text.len() <= MAX_PATTERN => Ok(Scope::Pattern(pattern)),
+        _ => Err(MetadataError::Scope),
+    }
+}
