@@ -17,7 +17,9 @@ mod million;
 mod portal;
 mod probe;
 mod profile;
+mod rows;
 mod site;
+mod turns;
 
 use std::{
     path::Path,

@@ -118,6 +118,12 @@ pub(super) fn each(total: f64, count: usize) -> f64 {
     total / count as f64
 }
 
+/// Signed: a run that asked less than the idle one did is a mistake that must show.
+#[expect(clippy::cast_precision_loss, reason = "counts of a benchmark are far below 2^52")]
+pub(super) fn difference(run: u64, idle: u64) -> f64 {
+    run as f64 - idle as f64
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

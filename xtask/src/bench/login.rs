@@ -6,11 +6,11 @@ use std::path::Path;
 use super::{
     Bench,
     database::{Database, Kind},
-    figures::{Figure, each},
+    figures::{Figure, difference, each},
     first_answer,
     load::Journey,
     portal::{Portal, WARM_UP},
-    probe,
+    probe::{self, mebibytes},
     site::Site,
 };
 
@@ -91,14 +91,4 @@ pub(super) async fn figures(bench: &Bench<'_>, kind: Kind, directory: &Path) -> 
         Figure::new("first_p99_ms", "a first login takes, 99 of 100 (ms)", first.percentile_ms(0.99)),
         Figure::new("first_cpu_ms_per_login", "CPU of usher a first login (ms)", first.cpu_ms()),
     ])
-}
-
-fn mebibytes(kibibytes: u32) -> f64 {
-    f64::from(kibibytes) / 1024.0
-}
-
-/// Signed: a run that asked less than the idle one did is a mistake that must show.
-#[expect(clippy::cast_precision_loss, reason = "counts of a benchmark are far below 2^52")]
-fn difference(run: u64, idle: u64) -> f64 {
-    run as f64 - idle as f64
 }

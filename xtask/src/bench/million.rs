@@ -1,8 +1,6 @@
 //! `cargo xtask bench million`: a database that holds a million people, sessions and login tokens beside one that holds
 //! only those who log in, in turn; and logins while many expired tokens are swept away.
 
-mod rows;
-
 use std::{path::Path, time::Duration};
 
 use anyhow::ensure;
@@ -10,11 +8,18 @@ use anyhow::ensure;
 use super::{
     Bench,
     database::{Database, Kind},
-    figures::{Figure, median},
-    portal::{Portal, Series, millis},
+    figures::Figure,
+    portal::{Portal, millis},
+    rows,
     site::Site,
+    turns::{Turns, Words},
 };
 
+const WORDS: Words = Words {
+    cpu: "CPU of usher a login, empty (ms)",
+    p50: "a login takes, median, empty (ms)",
+    p99: "a login takes, 99 of 100, empty (ms)",
+};
 /// Usher's sweep begins a minute after its start.
 const SWEEP_BEGINS: Duration = Duration::from_secs(90);
 const POLL: Duration = Duration::from_millis(500);
@@ -45,45 +50,19 @@ pub(super) async fn figures(
     rows::insert_tokens(kind, &large, &site.issuer()).await?;
     rows::settle(kind, &small).await?;
     rows::settle(kind, &large).await?;
-    let (mut emptier, mut fuller): (Vec<Series>, Vec<Series>) = (Vec::new(), Vec::new());
+    let mut turns = Turns::default();
     for round in 0..rounds {
         bench.progress.line(&format!(
             "{}: round {} of {rounds}, {logins} logins on either database ...",
             kind.name(),
             round + 1
         ));
-        if round % 2 == 0 {
-            emptier.push(on_small.logins(logins).await?);
-            fuller.push(on_large.logins(logins).await?);
-        } else {
-            fuller.push(on_large.logins(logins).await?);
-            emptier.push(on_small.logins(logins).await?);
-        }
+        turns.take(&mut on_small, &mut on_large, async |portal| portal.logins(logins).await).await?;
     }
-    let mut figures = compared(&emptier, &fuller);
+    let mut figures = turns.figures(&WORDS);
     bench.progress.line(&format!("{}: waiting for the sweep ...", kind.name()));
     figures.extend(sweep(kind, &mut on_large, &large, logins).await?);
     Ok(figures)
-}
-
-fn compared(emptier: &[Series], fuller: &[Series]) -> Vec<Figure> {
-    let p50 = |series: &Series| series.percentile_ms(0.5);
-    let p99 = |series: &Series| series.percentile_ms(0.99);
-    let of = |series: &[Series], figure: fn(&Series) -> f64| median(series.iter().map(figure));
-    let ratio = |figure: fn(&Series) -> f64| {
-        median(fuller.iter().zip(emptier).map(|(large, small)| figure(large) / figure(small)))
-    };
-    vec![
-        Figure::new("empty_cpu_ms", "CPU of usher a login, empty (ms)", of(emptier, Series::cpu_ms)),
-        Figure::new("cpu_ms_1m", "the same, full (ms)", of(fuller, Series::cpu_ms)),
-        Figure::new("cpu_ratio_1m", "full over empty", ratio(Series::cpu_ms)),
-        Figure::new("empty_p50_ms", "a login takes, median, empty (ms)", of(emptier, p50)),
-        Figure::new("p50_ms_1m", "the same, full (ms)", of(fuller, p50)),
-        Figure::new("p50_ratio_1m", "full over empty", ratio(p50)),
-        Figure::new("empty_p99_ms", "a login takes, 99 of 100, empty (ms)", of(emptier, p99)),
-        Figure::new("p99_ms_1m", "the same, full (ms)", of(fuller, p99)),
-        Figure::new("p99_ratio_1m", "full over empty", ratio(p99)),
-    ]
 }
 
 /// Logins with nothing to sweep, and while a third of the tokens is swept.

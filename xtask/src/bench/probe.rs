@@ -29,6 +29,11 @@ pub(super) fn memory_and_threads(pid: u32) -> anyhow::Result<(u32, u32)> {
     Ok((of("VmHWM")?, of("Threads")?))
 }
 
+/// KiB as MiB.
+pub(super) fn mebibytes(kibibytes: u32) -> f64 {
+    f64::from(kibibytes) / 1024.0
+}
+
 /// Processors and load of this machine, for whoever reads the figures later.
 pub(super) fn machine() -> anyhow::Result<String> {
     let processors = std::thread::available_parallelism().context("the processors cannot be counted")?;

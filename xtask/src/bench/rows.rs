@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 
-use super::super::{
+use super::{
     database::{Database, Kind},
     site::{HOMESERVERS, NAME},
 };
