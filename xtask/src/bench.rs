@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: what a login costs, on SQLite and on Postgres.
+//! `cargo xtask bench`: what a login and a request that needs UI auth cost, on SQLite and on Postgres.
 //!
 //! Virtual browsers go through redirect, CAS, callback and `POST /login` against a scripted CAS server and scripted
 //! homeservers that cost almost nothing. They live in this process; Usher is a process of its own, and only what that
@@ -7,6 +7,7 @@
 mod binary;
 mod browser;
 mod connection;
+mod dangerous;
 mod database;
 mod figures;
 mod first_answer;
@@ -20,6 +21,7 @@ mod profile;
 mod rows;
 mod site;
 mod turns;
+mod uia;
 
 use std::{
     path::Path,
@@ -62,8 +64,27 @@ pub enum Options {
         #[arg(long, default_value_t = 1_000_000)]
         people: usize,
     },
-    /// Where the processor time of a login goes, by `perf`.
-    Profile(Load),
+    /// What a request that needs UI auth costs, and beside a million stored sessions.
+    Uia {
+        /// How much, and on what.
+        #[command(flatten)]
+        load: Load,
+        /// How often the empty and the full table take turns.
+        #[arg(long, default_value_t = 5)]
+        rounds: usize,
+        /// Sessions in the full table.
+        #[arg(long, default_value_t = 1_000_000)]
+        rows: usize,
+    },
+    /// Where the processor time goes, by `perf`.
+    Profile {
+        /// How much, and on what.
+        #[command(flatten)]
+        load: Load,
+        /// That of what.
+        #[arg(long, value_enum, default_value_t = Subject::Login)]
+        of: Subject,
+    },
 }
 
 /// How much is measured, and on what.
@@ -75,7 +96,7 @@ pub struct Load {
     /// Fail if a figure is over what is needed.
     #[arg(long)]
     strict: bool,
-    /// Logins that are measured, on each database and in each round.
+    /// Logins, or requests of each kind, that are measured, on each database and in each round.
     #[arg(long, default_value_t = 2000)]
     logins: usize,
     /// Browsers that log in at the same time.
@@ -87,6 +108,19 @@ pub struct Load {
     /// How Usher is built. Only the figures of `release` mean anything.
     #[arg(long, value_enum, default_value_t = Profile::Release)]
     profile: Profile,
+}
+
+/// What can be looked at more closely.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Subject {
+    /// A login of somebody who has an account.
+    Login,
+    /// A request that is answered with a challenge.
+    Challenge,
+    /// The same to its end.
+    Round,
+    /// A request that passes through.
+    Passthrough,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -113,9 +147,10 @@ impl Options {
     fn load(&self) -> &Load {
         match self {
             Self::Login(load)
-            | Self::Profile(load)
+            | Self::Profile { load, .. }
             | Self::Floor { load, .. }
-            | Self::Million { load, .. } => load,
+            | Self::Million { load, .. }
+            | Self::Uia { load, .. } => load,
         }
     }
 
@@ -124,7 +159,8 @@ impl Options {
             Self::Login(_) => "login",
             Self::Floor { .. } => "floor",
             Self::Million { .. } => "million",
-            Self::Profile(_) => "profile",
+            Self::Uia { .. } => "uia",
+            Self::Profile { .. } => "profile",
         }
     }
 }
@@ -153,8 +189,8 @@ pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
     }
     println!("cargo xtask bench {}", options.name());
     let before = probe::machine()?;
-    if let Options::Profile(_) = options {
-        let shares = runtime.block_on(profiled(load, &progress))?;
+    if let Options::Profile { of, .. } = options {
+        let shares = runtime.block_on(profiled(load, *of, &progress))?;
         println!("\n{}\n\n{before}", profile::table(&shares));
         return Ok(ExitCode::SUCCESS);
     }
@@ -179,7 +215,7 @@ fn report(name: &str, machine: &str, all: &[Measured]) -> Value {
 
 async fn measure(options: &Options, progress: &Progress) -> anyhow::Result<Vec<Measured>> {
     let load = options.load();
-    let with_shells = matches!(options, Options::Million { .. });
+    let with_shells = matches!(options, Options::Million { .. } | Options::Uia { .. });
     let (programs, usher) = prepare(load, with_shells, progress).await?;
     let bench = Bench { load, usher: &usher, progress };
     let mut all = Vec::new();
@@ -194,20 +230,27 @@ async fn measure(options: &Options, progress: &Progress) -> anyhow::Result<Vec<M
             Options::Million { rounds, people, .. } => {
                 million::figures(&bench, kind, directory.path(), *rounds, *people).await
             }
-            Options::Profile(_) => bail!("a profile has no figures"),
+            Options::Uia { rounds, rows, .. } => {
+                uia::figures(&bench, kind, directory.path(), *rounds, *rows).await
+            }
+            Options::Profile { .. } => bail!("a profile has no figures"),
         };
         all.push(Measured { kind, figures: figures.with_context(|| format!("on {}", kind.name()))? });
     }
     Ok(all)
 }
 
-async fn profiled(load: &Load, progress: &Progress) -> anyhow::Result<Vec<(Kind, Vec<(&'static str, f64)>)>> {
-    let (_programs, usher) = prepare(load, false, progress).await?;
+async fn profiled(
+    load: &Load,
+    of: Subject,
+    progress: &Progress,
+) -> anyhow::Result<Vec<(Kind, Vec<(&'static str, f64)>)>> {
+    let (_programs, usher) = prepare(load, of != Subject::Login, progress).await?;
     let bench = Bench { load, usher: &usher, progress };
     let mut all = Vec::new();
     for kind in load.kinds().iter().copied() {
         let directory = tempfile::tempdir().context("no temporary directory can be made")?;
-        let shares = profile::shares(&bench, kind, directory.path()).await;
+        let shares = profile::shares(&bench, kind, directory.path(), of).await;
         all.push((kind, shares.with_context(|| format!("on {}", kind.name()))?));
     }
     Ok(all)

@@ -17,19 +17,21 @@ const LOGIN: &str = "/_matrix/client/v3/login";
 /// It keeps its connections from login to login, and no cookies: each login is a new browser's.
 #[derive(Debug)]
 pub(super) struct Browser {
-    site: Arc<Site>,
-    origin: String,
-    portal: Connection,
+    pub(super) site: Arc<Site>,
+    /// The portal's.
+    pub(super) origin: String,
+    /// To Usher, for its portal and for what it is at the homeservers' hosts.
+    pub(super) portal: Connection,
     cas: Connection,
 }
 
 /// An attempt that has begun.
 #[derive(Debug)]
-struct Begun {
+pub(super) struct Begun {
     /// Path and query of the CAS server's login page for it.
-    cas_path: String,
+    pub(super) cas_path: String,
     /// `NAME=VALUE`.
-    cookie: String,
+    pub(super) cookie: String,
 }
 
 #[derive(Deserialize)]
@@ -97,14 +99,11 @@ impl Browser {
         let path = format!("{LOGIN}/sso/redirect/corp?redirectUrl={ENCODED_CLIENT}");
         let answer = self.portal.get(&path, None).await?;
         let cas_path = answer.redirect_within(self.site.cas_origin())?.to_owned();
-        let set = answer.header("set-cookie").context("there is not exactly one cookie")?;
-        let cookie = set.split(';').next().unwrap_or_default().to_owned();
-        ensure!(cookie.starts_with("__Host-"), "the cookie is not bound to the host");
-        Ok(Begun { cas_path, cookie })
+        Ok(Begun { cas_path, cookie: answer.cookie()? })
     }
 
     /// Path and query of the callback.
-    async fn authenticate(&mut self, begun: &Begun, person: &Person) -> anyhow::Result<String> {
+    pub(super) async fn authenticate(&mut self, begun: &Begun, person: &Person) -> anyhow::Result<String> {
         let answer = self.cas.get(&begun.cas_path, Some((COOKIE, &person.cas_cookie))).await?;
         Ok(answer.redirect_within(&self.origin)?.to_owned())
     }
@@ -113,9 +112,7 @@ impl Browser {
     async fn come_back(&mut self, callback: &str, cookie: &str) -> anyhow::Result<String> {
         let answer = self.portal.get(callback, Some((COOKIE, cookie))).await?;
         let query = answer.redirect_within(CLIENT)?;
-        let set = answer.header("set-cookie").context("the attempt's cookie is not taken back")?;
-        let name = cookie.split('=').next().unwrap_or_default();
-        ensure!(set.starts_with(name) && set.contains("Max-Age=0"), "the attempt's cookie is not taken back");
+        answer.takes_back(cookie)?;
         Ok(query.strip_prefix("?loginToken=").context("there is no login token")?.to_owned())
     }
 

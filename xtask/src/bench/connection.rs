@@ -22,6 +22,17 @@ pub(super) struct Connection {
     authority: String,
 }
 
+/// A request.
+#[derive(Debug, Default)]
+pub(super) struct Sent<'a> {
+    pub(super) method: Method,
+    /// `None`: where the connection leads.
+    pub(super) host: Option<&'a str>,
+    pub(super) path: &'a str,
+    pub(super) headers: &'a [(HeaderName, &'a str)],
+    pub(super) body: Bytes,
+}
+
 /// An answer, its body read whole.
 #[derive(Debug)]
 pub(super) struct Answer {
@@ -48,24 +59,21 @@ impl Connection {
         path: &str,
         header: Option<(HeaderName, &str)>,
     ) -> anyhow::Result<Answer> {
-        self.send(Method::GET, path, header, Bytes::new()).await
+        self.send(Sent { path, headers: header.as_slice(), ..Sent::default() }).await
     }
 
     /// `POST`.
     pub(super) async fn post(&mut self, path: &str, body: String) -> anyhow::Result<Answer> {
-        self.send(Method::POST, path, None, body.into()).await
+        self.send(Sent { method: Method::POST, path, body: body.into(), ..Sent::default() }).await
     }
 
-    async fn send(
-        &mut self,
-        method: Method,
-        path: &str,
-        header: Option<(HeaderName, &str)>,
-        body: Bytes,
-    ) -> anyhow::Result<Answer> {
-        let mut request = Request::builder().method(method).uri(path).header(HOST, &self.authority);
-        if let Some((name, value)) = header {
-            request = request.header(name, value);
+    /// Anything.
+    pub(super) async fn send(&mut self, sent: Sent<'_>) -> anyhow::Result<Answer> {
+        let Sent { method, host, path, headers, body } = sent;
+        let host = host.unwrap_or(&self.authority);
+        let mut request = Request::builder().method(method).uri(path).header(HOST, host);
+        for (name, value) in headers {
+            request = request.header(name, *value);
         }
         let request = request.body(Full::new(body)).context("the request is none")?;
         self.sender.ready().await.context("the connection was closed")?;
@@ -90,6 +98,22 @@ impl Answer {
         self.expect(StatusCode::FOUND)?;
         let location = self.header("location").context("a redirect without Location")?;
         location.strip_prefix(origin).with_context(|| format!("the redirect does not lead to {origin}"))
+    }
+
+    /// The one cookie that it sets, as it is sent back: `NAME=VALUE`.
+    pub(super) fn cookie(&self) -> anyhow::Result<String> {
+        let set = self.header("set-cookie").context("there is not exactly one cookie")?;
+        let cookie = set.split(';').next().unwrap_or_default().to_owned();
+        ensure!(cookie.starts_with("__Host-"), "the cookie is not bound to the host");
+        Ok(cookie)
+    }
+
+    /// Fails unless it takes the cookie of an attempt back.
+    pub(super) fn takes_back(&self, cookie: &str) -> anyhow::Result<()> {
+        let set = self.header("set-cookie").context("the attempt's cookie is not taken back")?;
+        let name = cookie.split('=').next().unwrap_or_default();
+        ensure!(set.starts_with(name) && set.contains("Max-Age=0"), "the attempt's cookie is not taken back");
+        Ok(())
     }
 
     /// A header that is there exactly once.

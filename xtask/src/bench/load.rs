@@ -11,7 +11,10 @@ use std::{
 use anyhow::Context as _;
 use tokio::task::JoinSet;
 
-use super::{browser::Browser, site::Site};
+use super::{
+    browser::Browser,
+    site::{Site, Stranger},
+};
 
 /// What a browser does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +25,14 @@ pub(super) enum Journey {
     Abandoned,
     /// A whole login.
     Login,
+    /// A request to delete a device, answered with a 401 of Usher's.
+    Challenge,
+    /// The same, confirmed by signing in again, and done.
+    Confirmed,
+    /// A request to delete devices by somebody whom nobody is linked to: a kilobyte, answered by their homeserver.
+    PassedThrough,
+    /// One of theirs with a long body and a long answer.
+    Streamed,
 }
 
 /// How it went.
@@ -94,10 +105,19 @@ async fn travel(
             Journey::Flows => browser.ask_for_flows().await,
             Journey::Abandoned => browser.abandon().await,
             Journey::Login => browser.sign_in(person).await,
+            Journey::Challenge => browser.is_challenged(person).await,
+            Journey::Confirmed => browser.deletes_a_device(person).await,
+            Journey::PassedThrough => browser.passes_through(stranger(&site, number)?).await,
+            Journey::Streamed => browser.streams(stranger(&site, number)?).await,
         }
         .with_context(|| format!("{journey:?} {number} of {}", person.mxid))?;
         durations.push(began.elapsed());
     }
+}
+
+fn stranger(site: &Site, number: usize) -> anyhow::Result<&Stranger> {
+    let strangers = site.strangers();
+    strangers.get(number % strangers.len().max(1)).context("there are no strangers at this site")
 }
 
 #[cfg(test)]

@@ -37,7 +37,7 @@ pub(super) async fn figures(
     // Those who log in are spread over the whole; an odd step, so that they are of both homeservers.
     let step = ((people / logins).max(1) - 1) | 1;
     let site = Site::start_with((0..people).step_by(step)).await?;
-    site.register_all();
+    site.register_all()?;
     let small = Database::start(kind, directory).await?;
     let large = small.beside("large", directory).await?;
     let mut on_small =

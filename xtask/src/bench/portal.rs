@@ -88,8 +88,18 @@ impl Running<'_> {
 
     /// `count` logins, after others that do not count.
     pub(super) async fn logins(&self, count: usize) -> anyhow::Result<Series> {
-        self.series(Journey::Login, WARM_UP * self.concurrency).await?;
-        self.series(Journey::Login, count).await
+        self.after_others(Journey::Login, count).await
+    }
+
+    /// `count` journeys, after others that do not count.
+    pub(super) async fn after_others(&self, journey: Journey, count: usize) -> anyhow::Result<Series> {
+        self.series(journey, WARM_UP * self.concurrency).await?;
+        self.series(journey, count).await
+    }
+
+    /// The same program, with one journey after the other.
+    pub(super) fn one_at_a_time(&self) -> Self {
+        Self { concurrency: 1, ..*self }
     }
 
     /// `count` journeys, as many at once as the benchmark was told.

@@ -34,6 +34,20 @@ pub(super) fn mebibytes(kibibytes: u32) -> f64 {
     f64::from(kibibytes) / 1024.0
 }
 
+/// How much more memory it takes at most while `work` is done, in KiB.
+pub(super) async fn growth_during(
+    pid: u32,
+    work: impl Future<Output = anyhow::Result<()>>,
+) -> anyhow::Result<u32> {
+    // proc_pid_clear_refs(5): the most so far becomes what it is now.
+    fs::write(format!("/proc/{pid}/clear_refs"), "5")
+        .context("the peak of usher's memory cannot be reset")?;
+    let (before, _) = memory_and_threads(pid)?;
+    work.await?;
+    let (most, _) = memory_and_threads(pid)?;
+    Ok(most.saturating_sub(before))
+}
+
 /// Processors and load of this machine, for whoever reads the figures later.
 pub(super) fn machine() -> anyhow::Result<String> {
     let processors = std::thread::available_parallelism().context("the processors cannot be counted")?;

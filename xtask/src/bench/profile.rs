@@ -1,4 +1,4 @@
-//! `cargo xtask bench profile`: where the processor time of a login goes, by `perf` (Debian: `linux-perf`).
+//! `cargo xtask bench profile`: where the processor time of a login or of a request goes, by `perf` (Debian: `linux-perf`).
 
 mod parts;
 
@@ -13,10 +13,11 @@ use usher_lab::real::process::{self, Process};
 
 use self::parts::Parts;
 use super::{
-    Bench,
+    Bench, Subject,
     database::{Database, Kind},
     load::Journey,
     portal::Portal,
+    rows,
     site::Site,
 };
 
@@ -27,30 +28,44 @@ const CALL_GRAPH: &str = "dwarf,24576";
 const ATTACHED: Duration = Duration::from_secs(2);
 const WRITTEN: Duration = Duration::from_mins(1);
 
-/// The share of each part, of samples taken during the logins of people who are known.
+/// The share of each part, of samples taken during the logins of people who are known, or their requests.
 pub(super) async fn shares(
     bench: &Bench<'_>,
     kind: Kind,
     directory: &Path,
+    of: Subject,
 ) -> anyhow::Result<Vec<(&'static str, f64)>> {
-    let (logins, concurrency) = (bench.load.logins, bench.load.concurrency);
+    let (count, concurrency) = (bench.load.logins, bench.load.concurrency);
+    let journey = match of {
+        Subject::Login => Journey::Login,
+        Subject::Challenge => Journey::Challenge,
+        Subject::Round => Journey::Confirmed,
+        Subject::Passthrough => Journey::PassedThrough,
+    };
     let database = Database::start(kind, directory).await?;
-    let site = Site::start(logins).await?;
+    let site = match of {
+        Subject::Login => Site::start(count).await?,
+        Subject::Challenge | Subject::Round | Subject::Passthrough => Site::start_at_hosts(0..count).await?,
+    };
     let people = site.people().len();
     let samples = directory.join("perf.data");
     let mut usher =
         Portal::install(bench.usher, &directory.join("usher"), database.url(), &site, concurrency).await?;
-    bench.progress.line(&format!("{}: {logins} logins under perf ...", kind.name()));
+    if of != Subject::Login {
+        rows::insert_people(kind, &database, &site.issuer(), count, 1).await?;
+        rows::settle(kind, &database).await?;
+    }
+    bench.progress.line(&format!("{}: {count} times under perf ...", kind.name()));
     usher
         .run(async |running| {
-            running.series(Journey::Login, people).await?;
+            running.series(journey, people).await?;
             let mut command = process::command("perf");
             command.args(["record", "-F", FREQUENCY, "--call-graph", CALL_GRAPH, "-o"]).arg(&samples);
             command.args(["-p", &running.pid()?.to_string()]);
             let mut perf = Process::spawn("perf", command, &directory.join("perf.log"))?;
             tokio::time::sleep(ATTACHED).await;
             ensure!(perf.ended()?.is_none(), "perf cannot record:\n{}", perf.log_tail());
-            running.series(Journey::Login, logins).await?;
+            running.series(journey, count).await?;
             // It ends by the signal and writes what it has; its exit status says no more than that.
             perf.stop(WRITTEN).await.map(drop)
         })

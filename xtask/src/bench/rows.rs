@@ -4,7 +4,7 @@ use anyhow::Context as _;
 
 use super::{
     database::{Database, Kind},
-    site::{HOMESERVERS, NAME},
+    site::{DEVICE, HOMESERVERS, NAME},
 };
 
 /// When everything happened, in milliseconds: a day like any other, and its last digits number the rows.
@@ -47,7 +47,7 @@ pub(super) async fn insert_people(
              SELECT 'corp', '{issuer}', subject, server_name, {BEGAN} FROM bench_people;
          INSERT INTO sessions
                  (mxid, device_id, provider, issuer, subject, upstream_session_hash, opened_at, ended_at)
-             SELECT mxid, 'DEVICE' || n, 'corp', '{issuer}', subject, {hash}, {BEGAN} + n,
+             SELECT mxid, '{DEVICE}' || n, 'corp', '{issuer}', subject, {hash}, {BEGAN} + n,
                  CASE n % 4 WHEN 0 THEN {BEGAN} + n + 1 END
              FROM bench_people;",
         begin = quickly(kind),
@@ -65,7 +65,7 @@ pub(super) async fn insert_tokens(kind: Kind, database: &Database, issuer: &str)
                  (token_hash, attempt_hash, mxid, audience, provider, issuer, subject, upstream_session_hash,
                   device_id, state, lease, claimed_until, issued_at, lifetime, expires_at, keep_until)
              SELECT {token}, {attempt}, mxid, server_name, 'corp', '{issuer}', subject, {session},
-                 CASE n % 10 WHEN 0 THEN NULL ELSE 'DEVICE' || n END,
+                 CASE n % 10 WHEN 0 THEN NULL ELSE '{DEVICE}' || n END,
                  CASE n % 10 WHEN 0 THEN 'issued' WHEN 1 THEN 'claimed' ELSE 'redeemed' END,
                  CASE n % 10 WHEN 1 THEN 'lease-' || n END,
                  CASE n % 10 WHEN 1 THEN {LATER} - 15000 END,
@@ -73,6 +73,46 @@ pub(super) async fn insert_tokens(kind: Kind, database: &Database, issuer: &str)
              FROM bench_people;",
         begin = quickly(kind),
     );
+    database.run(&script).await.map(drop)
+}
+
+/// Four UI-auth sessions for each of the people that were inserted, all of the one device they have: one waits, one is
+/// confirmed, one is spent and one was denied. None is to be swept.
+pub(super) async fn insert_ui_auth_sessions(
+    kind: Kind,
+    database: &Database,
+    issuer: &str,
+) -> anyhow::Result<()> {
+    let (session, handle, attempt) = (hash(kind, "session"), hash(kind, "handle"), hash(kind, "attempt"));
+    let has_attempt = "state IN ('confirmed', 'spent')";
+    let script = format!(
+        "{begin}
+         INSERT INTO ui_auth_sessions
+                 (session_hash, handle_hash, server_name, mxid, device_id, operation, method, path, body, client,
+                  user_agent, state, attempt_hash, provider, issuer, subject, is_fresh, confirmed_at,
+                  created_at, expires_at)
+             SELECT {session}, {handle}, server_name, mxid, '{DEVICE}' || person, 'delete_device', 'DELETE',
+                 '/devices/OLD' || n, '{{}}', '192.0.2.7', 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Firefox/140.0',
+                 state, CASE WHEN {has_attempt} THEN {attempt} END,
+                 CASE WHEN {has_attempt} THEN 'corp' END, CASE WHEN {has_attempt} THEN '{issuer}' END,
+                 CASE WHEN {has_attempt} THEN subject END, CASE WHEN {has_attempt} THEN 1 ELSE 0 END,
+                 CASE WHEN {has_attempt} THEN {BEGAN} + n END, {BEGAN} + n, {LATER} + n
+             FROM (SELECT 4 * n + place AS n, n AS person, mxid, server_name, subject, state
+                   FROM bench_people CROSS JOIN
+                       (SELECT 0 AS place, 'pending' AS state UNION ALL SELECT 1, 'confirmed'
+                        UNION ALL SELECT 2, 'spent' UNION ALL SELECT 3, 'denied') AS states) AS numbered;",
+        begin = quickly(kind),
+    );
+    database.run(&script).await.map(drop)
+}
+
+/// Forgets the UI-auth sessions that people have opened by themselves, so that each run begins with the same table.
+pub(super) async fn forget_opened_sessions(kind: Kind, database: &Database) -> anyhow::Result<()> {
+    let settle = match kind {
+        Kind::Sqlite => "PRAGMA wal_checkpoint(TRUNCATE);",
+        Kind::Postgres => "VACUUM ANALYZE ui_auth_sessions; CHECKPOINT;",
+    };
+    let script = format!("DELETE FROM ui_auth_sessions WHERE expires_at < {LATER}; {settle}");
     database.run(&script).await.map(drop)
 }
 

@@ -4,10 +4,12 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use hyper::body::Bytes;
 use serde_json::{Value, json};
 use usher_lab::scripted::{
+    Reply,
     cas::{CasPerson, CasServer, PERSON_COOKIE},
-    homeserver::ScriptedHomeserver,
+    homeserver::{Endpoint, Fault, ScriptedHomeserver},
 };
 
 /// Where the client waits for its login token; trusted, so that nobody is asked about it.
@@ -20,6 +22,14 @@ pub(super) const HOMESERVERS: [(&str, &str); 2] =
     [("engineering", "engineering.bench.localhost"), ("history", "history.of.bench.localhost")];
 /// What everybody is called, before their number.
 pub(super) const NAME: &str = "person-";
+/// What each person's device is called, before their number.
+pub(super) const DEVICE: &str = "DEVICE";
+/// The device that people delete.
+pub(super) const OLD_DEVICE: &str = "OLD";
+/// A long request and a long answer, in bytes.
+const LONG: usize = 20 << 20;
+/// Accounts that nobody is linked to: more than browsers at the same time.
+const STRANGERS: usize = 200;
 /// More people than browsers at the same time, few enough for their first logins to take no time.
 const MAX_PEOPLE: usize = 200;
 
@@ -30,17 +40,35 @@ pub(super) struct Site {
     cas_origin: String,
     homeservers: Vec<ScriptedHomeserver>,
     people: Vec<Person>,
+    strangers: Vec<Stranger>,
+    long_body: Bytes,
+    /// Whether Usher answers at the homeservers' own hosts.
+    is_at_hosts: bool,
 }
 
 /// Somebody, and where they must land.
 #[derive(Debug)]
 pub(super) struct Person {
+    number: usize,
     /// Tells the scripted CAS server who sits at the browser.
     pub(super) cas_cookie: String,
     /// Their account.
     pub(super) mxid: String,
     /// The `base_url` of their homeserver.
     pub(super) base_url: String,
+    /// Its own host.
+    pub(super) host: String,
+    /// Of the device they are logged in on, if they are.
+    pub(super) access_token: Option<String>,
+}
+
+/// Somebody on a homeserver whom nobody at the CAS server is linked to.
+#[derive(Debug)]
+pub(super) struct Stranger {
+    /// The homeserver's own host.
+    pub(super) host: String,
+    /// Of their device.
+    pub(super) access_token: String,
 }
 
 impl Site {
@@ -51,6 +79,34 @@ impl Site {
 
     /// Starts the servers, with the people of these numbers.
     pub(super) async fn start_with(numbers: impl Iterator<Item = usize>) -> anyhow::Result<Arc<Self>> {
+        Self::new(numbers).await.map(Arc::new)
+    }
+
+    /// The same with Usher at the homeservers' own hosts, where everybody is logged in on a device, and so are others.
+    pub(super) async fn start_at_hosts(numbers: impl Iterator<Item = usize>) -> anyhow::Result<Arc<Self>> {
+        let mut site = Self::new(numbers).await?;
+        site.is_at_hosts = true;
+        site.long_body = vec![b' '; LONG].into();
+        for homeserver in &site.homeservers {
+            let long = Reply::new(200, "application/json", site.long_body.clone());
+            homeserver.set_fault(Endpoint::CrossSigning, Fault::Says(long));
+        }
+        for person in &mut site.people {
+            let homeserver = of_server(&site.homeservers, server_name_of(&person.mxid))?;
+            let device = format!("{DEVICE}{}", person.number);
+            person.access_token = Some(homeserver.open_session(&person.mxid, &device, Some("A computer")));
+        }
+        for number in 0..STRANGERS {
+            let (_, server_name) = HOMESERVERS[number % HOMESERVERS.len()];
+            let homeserver = of_server(&site.homeservers, server_name)?;
+            let mxid = format!("@stranger-{number}:{server_name}");
+            let access_token = homeserver.open_session(&mxid, "THEIRS", None);
+            site.strangers.push(Stranger { host: host(server_name), access_token });
+        }
+        Ok(Arc::new(site))
+    }
+
+    async fn new(numbers: impl Iterator<Item = usize>) -> anyhow::Result<Self> {
         let cas = CasServer::start().await.context("the scripted CAS server does not start")?;
         let cas_origin = cas.base_url().origin().ascii_serialization();
         let mut homeservers = Vec::new();
@@ -70,13 +126,24 @@ impl Site {
                 attributes.into_iter().fold(known, |known, (name, value)| known.with(name, value)),
             );
             Person {
+                number,
                 cas_cookie: format!("{PERSON_COOKIE}={user}"),
                 mxid: format!("@{user}:{server_name}"),
                 base_url: base_url(server_name),
+                host: host(server_name),
+                access_token: None,
             }
         };
         let people = numbers.map(person).collect();
-        Ok(Arc::new(Self { cas, cas_origin, homeservers, people }))
+        Ok(Self {
+            cas,
+            cas_origin,
+            homeservers,
+            people,
+            strangers: Vec::new(),
+            long_body: Bytes::new(),
+            is_at_hosts: false,
+        })
     }
 
     /// `http://127.0.0.1:PORT`
@@ -90,15 +157,26 @@ impl Site {
     }
 
     /// Has the homeservers know everybody already, as if they had their accounts before.
-    pub(super) fn register_all(&self) {
+    pub(super) fn register_all(&self) -> anyhow::Result<()> {
         for person in &self.people {
-            let homeserver = self.homeservers.iter().find(|homeserver| {
-                person.mxid.split_once(':').is_some_and(|(_, name)| name == homeserver.server_name())
-            });
-            if let Some(homeserver) = homeserver {
-                homeserver.add_user(&person.mxid);
-            }
+            self.homeserver_of(person)?.add_user(&person.mxid);
         }
+        Ok(())
+    }
+
+    /// Where somebody has their account.
+    pub(super) fn homeserver_of(&self, person: &Person) -> anyhow::Result<&ScriptedHomeserver> {
+        of_server(&self.homeservers, server_name_of(&person.mxid))
+    }
+
+    /// What a stranger uploads, and is answered with.
+    pub(super) fn long_body(&self) -> Bytes {
+        self.long_body.clone()
+    }
+
+    /// Whom nobody is linked to; empty unless Usher is at the homeservers' hosts.
+    pub(super) fn strangers(&self) -> &[Stranger] {
+        &self.strangers
     }
 
     /// Everybody; never empty.
@@ -110,9 +188,11 @@ impl Site {
     /// address, and each person signs in many times a minute.
     pub(super) fn config(&self, listen: &str, database_url: &str) -> Value {
         let homeserver = |homeserver: &ScriptedHomeserver| {
+            let hosts = self.is_at_hosts.then(|| host(homeserver.server_name()));
             json!({
                 "server_name": homeserver.server_name(),
                 "base_url": base_url(homeserver.server_name()),
+                "hosts": hosts.as_slice(),
                 "upstream_url": homeserver.url(),
                 "handoff": { "application_service": {
                     "as_token": homeserver.as_token(),
@@ -143,5 +223,21 @@ impl Site {
 }
 
 fn base_url(server_name: &str) -> String {
-    format!("https://matrix.{server_name}")
+    format!("https://{}", host(server_name))
+}
+
+fn host(server_name: &str) -> String {
+    format!("matrix.{server_name}")
+}
+
+fn server_name_of(mxid: &str) -> &str {
+    mxid.split_once(':').map_or("", |(_, server_name)| server_name)
+}
+
+fn of_server<'a>(
+    homeservers: &'a [ScriptedHomeserver],
+    server_name: &str,
+) -> anyhow::Result<&'a ScriptedHomeserver> {
+    let found = homeservers.iter().find(|homeserver| homeserver.server_name() == server_name);
+    found.with_context(|| format!("{server_name} is no homeserver of the benchmark"))
 }

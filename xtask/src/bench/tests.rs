@@ -55,3 +55,26 @@ async fn the_floor_signs_people_in_by_ushers_own_statements() {
         "bring crates/floor up to date"
     );
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ui_auth_is_measured_and_what_is_nobodys_of_ours_costs_one_statement() {
+    let options = Options::Uia { load: FEW, rounds: 2, rows: 400 };
+    let keys = [
+        "challenge_cpu_ms",
+        "round_cpu_ms",
+        "passthrough_cpu_ms",
+        "peak_rss_mb",
+        "cpu_ratio_1m",
+        "p50_ratio_1m",
+        "p99_ratio_1m",
+    ];
+    let figure = figures_of(&options, &keys).await;
+    for database in ["sqlite", "postgres"] {
+        for (key, most) in [("challenge_statements", 2.0), ("passthrough_statements", 1.0)] {
+            let statements = figure(database, key);
+            assert!((1.0..=most).contains(&statements), "{database}: {key} {statements}");
+        }
+        let growth = figure(database, "stream_growth_mb");
+        assert!(growth < 10.0, "{database}: 20 MiB there and back took {growth} MiB");
+    }
+}
