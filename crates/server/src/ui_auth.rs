@@ -13,6 +13,7 @@ mod endpoint;
 mod error;
 mod identify;
 mod page;
+mod page_devices;
 mod perform;
 mod resume;
 mod session_id;
@@ -25,9 +26,10 @@ pub(crate) use deny::{Denied, deny};
 pub(crate) use endpoint::{Endpoint, ShapeError};
 pub(crate) use error::UiAuthError;
 pub(crate) use identify::{Identified, identify};
+pub use page::PageView;
 pub(crate) use page::{
     Clicked, HANDLE_PARAMETER, Looked, PageError, Shown, click, look, look_by_session, view,
 };
-pub use page::{PageDevice, PageView};
+pub use page_devices::PageDevice;
 pub(crate) use resume::resume;
 pub(crate) use session_id::{claims_to_be_ours, completion_url, page_path};

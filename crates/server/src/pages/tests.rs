@@ -168,6 +168,7 @@ fn a_request_is_shown_whatever_it_is_and_nothing_of_it_is_taken_for_html() {
                 user: ruma_common::user_id!("@alice:eng.ac.cdl").to_owned(),
                 devices: vec![device.clone()],
                 more_devices: 3,
+                erases: true,
                 client: "<c>".to_owned(),
                 user_agent: "<ua>".to_owned(),
                 asking: Some(device.clone()),

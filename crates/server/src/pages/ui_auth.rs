@@ -19,6 +19,7 @@ pub(super) fn context(view: &PageView, action: &str, csrf: &str) -> Value {
         user => view.user.as_str(),
         devices => view.devices.iter().map(device).collect::<Vec<_>>(),
         more_devices => (view.more_devices > 0).then(|| view.more_devices.to_string()),
+        erases => view.erases,
         client => view.client.as_str(),
         user_agent => view.user_agent.as_str(),
         asking => view.asking.as_ref().map(device),

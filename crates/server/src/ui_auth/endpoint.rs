@@ -171,6 +171,12 @@ pub(super) fn devices_of(operation: Operation, path: &str, body: &str) -> Option
     }
 }
 
+/// Whether a stored request asks for what its person wrote to be erased, besides the end of their account.
+pub(super) fn erases(operation: Operation, body: &str) -> bool {
+    let body = serde_json::from_str(body).unwrap_or_else(|_| CanonicalJsonObject::new());
+    operation == Operation::Deactivate && body.get("erase") == Some(&CanonicalJsonValue::Bool(true))
+}
+
 fn devices(body: &CanonicalJsonObject) -> Result<Vec<OwnedDeviceId>, ShapeError> {
     let Some(devices) = body.get("devices") else { return Err(ShapeError::Missing("devices")) };
     let CanonicalJsonValue::Array(devices) = devices else { return Err(ShapeError::Type("devices")) };

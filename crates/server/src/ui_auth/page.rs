@@ -10,20 +10,18 @@ use usher_store::{
 };
 
 use super::{
-    endpoint::devices_of,
+    endpoint::{devices_of, erases},
+    page_devices::{PageDevice, known_devices, listed},
     session_id::{completion_url, handle_of, is_ours},
 };
 use crate::{
     app::{App, ServedHomeserver},
     attempt::{self, BeginError, Begun, Jar},
-    error::chain,
     limits::Limited,
 };
 
 /// In the address of the completion page: the handle, where the session id is not known.
 pub(crate) const HANDLE_PARAMETER: &str = "usher_handle";
-/// As many devices as are named one by one.
-const MAX_DEVICES: usize = 50;
 /// More than anybody has.
 const MAX_PROVIDERS: u32 = 50;
 
@@ -45,8 +43,10 @@ pub struct PageView {
     pub user: OwnedUserId,
     /// The devices that would go.
     pub devices: Vec<PageDevice>,
-    /// How many more.
+    /// How many more, of which the homeserver knows nothing.
     pub more_devices: usize,
+    /// Whether what the person wrote would go with the account.
+    pub erases: bool,
     /// The address the request came from.
     pub client: String,
     /// The client's own name for itself.
@@ -57,19 +57,6 @@ pub struct PageView {
     pub at: Timestamp,
     /// Where they can sign in: id and name, the one they last used first.
     pub providers: Vec<(ProviderId, String)>,
-}
-
-/// A device, as its person would know it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PageDevice {
-    /// Its id.
-    pub id: String,
-    /// What they called it.
-    pub name: Option<String>,
-    /// When it was last seen, if the homeserver says so.
-    pub last_seen: Option<Timestamp>,
-    /// Where from.
-    pub last_seen_ip: Option<String>,
 }
 
 /// Why there is no page, one variant per page that there is instead.
@@ -178,20 +165,14 @@ pub(crate) async fn view(
     let providers = offered(app, &session, hint).await?;
     let ids = devices_of(session.operation, &session.path, &session.body).ok_or(PageError::Unknown)?;
     let known = known_devices(homeserver, &session).await;
-    let described = |id: &str| {
-        known.iter().find(|device| device.id == id).cloned().unwrap_or_else(|| PageDevice {
-            id: id.to_owned(),
-            name: None,
-            last_seen: None,
-            last_seen_ip: None,
-        })
-    };
-    let devices: Vec<_> = ids.iter().take(MAX_DEVICES).map(|id| described(id.as_str())).collect();
-    let asking = Some(session.device_id.as_str()).filter(|id| !id.is_empty()).map(described);
+    let (devices, more_devices) = listed(&ids, known.as_ref());
+    let asking = Some(&session.device_id).filter(|id| !id.as_str().is_empty());
+    let asking = asking.and_then(|id| listed(std::slice::from_ref(id), known.as_ref()).0.pop());
     Ok(Shown::Ask(Box::new(PageView {
         operation: session.operation,
-        more_devices: ids.len() - devices.len(),
         devices,
+        more_devices,
+        erases: erases(session.operation, &session.body),
         client: session.client.clone(),
         user_agent: session.user_agent.clone(),
         asking,
@@ -269,26 +250,4 @@ async fn offered(
         }
     }
     if providers.is_empty() { Err(PageError::NoProvider) } else { Ok(providers) }
-}
-
-/// What the homeserver knows of the person's devices. If it does not answer, the page names them by their ids.
-async fn known_devices(homeserver: &ServedHomeserver, session: &Session) -> Vec<PageDevice> {
-    match homeserver.client.devices_of(&session.mxid).await {
-        Ok(devices) => devices
-            .into_iter()
-            .map(|device| PageDevice {
-                id: device.device_id.to_string(),
-                name: device.display_name,
-                last_seen: device
-                    .last_seen_ts
-                    .and_then(|millis| i64::try_from(millis).ok())
-                    .map(Timestamp::from_millis),
-                last_seen_ip: device.last_seen_ip,
-            })
-            .collect(),
-        Err(error) => {
-            tracing::warn!(cause = chain(&error), "the homeserver does not say what devices are called");
-            Vec::new()
-        }
-    }
 }

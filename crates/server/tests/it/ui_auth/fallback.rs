@@ -364,3 +364,29 @@ async fn pages_speak_the_persons_language() {
         .header("accept-language", "fr");
     assert_eq!(Answer::read(unknown).await.title(), "Il n’y a rien à confirmer ici");
 }
+
+#[tokio::test]
+async fn no_device_is_hidden_behind_others_that_there_are_not() {
+    let app = start().await;
+    let phone = client(&app, "alice", "PHONE").await;
+    client(&app, "alice", "LAPTOP").await;
+    let mut devices: Vec<_> = (0..500).map(|number| format!("OLD{number}")).collect();
+    devices.push("LAPTOP".to_owned());
+    let session = session_of(&phone.post("/delete_devices", &json!({ "devices": devices })).await);
+    let page = phone.browser(&session).asked().await.page;
+    let (laptop, other) = (page.body.find("alice&#x27;s LAPTOP"), page.body.find("OLD0"));
+    assert!(laptop.is_some() && laptop < other, "{}", page.body);
+    assert!(page.body.contains("and 450 more that the homeserver did not name"), "{}", page.body);
+}
+
+#[tokio::test]
+async fn the_page_says_that_what_was_written_would_go_too() {
+    let app = start().await;
+    let phone = client(&app, "alice", "PHONE").await;
+    for (erase, is_said) in [(true, true), (false, false)] {
+        let session = session_of(&phone.post("/account/deactivate", &json!({ "erase": erase })).await);
+        let page = phone.browser(&session).asked().await.page;
+        assert_eq!(page.title(), "Delete your account for good?");
+        assert_eq!(page.body.contains("what you wrote to be erased"), is_said, "{}", page.body);
+    }
+}
