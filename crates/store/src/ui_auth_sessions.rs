@@ -1,7 +1,7 @@
 //! UI-auth sessions: one request each, which waits for its person to sign in again (MSC2454).
 //!
 //! `pending` -> [`confirm`] -> `confirmed` -> [`claim`] -> `claimed` -> [`spend`] -> `spent`; or back by [`release`], or by
-//! the end of the lease. [`deny`] ends one that nobody has begun to do. What a session is bound to never changes: it is
+//! the end of the lease. [`deny`] ends one that nobody has begun to do, and the others of its device. What a session is bound to never changes: it is
 //! written once, by [`insert`], and compared by the caller. Whether a session is good is decided inside the statement
 //! that moves it on, so two requests can never both do what was confirmed.
 
@@ -120,6 +120,8 @@ pub struct Session {
     pub state: State,
     /// While it is claimed: when the lease ends.
     pub claimed_until: Option<Timestamp>,
+    /// Whether its device was signed out because it was denied.
+    pub is_signed_out: bool,
     /// When it was begun.
     pub created_at: Timestamp,
     /// The first instant at which it is good for nothing.
@@ -203,12 +205,14 @@ pub async fn insert(db: impl Into<Db<'_>>, new: &NewSession<'_>, max_open: u32) 
     Ok(inserted == 1)
 }
 
-/// Drops the oldest pending sessions of a device, so that no more than `max_open` are open; how many went.
+/// Drops the oldest pending sessions of a device, so that no more than `max_open` are open; how many went. Not `newest`,
+/// whatever the clocks of the replicas that made the others said.
 #[tracing::instrument(level = "debug", skip_all)]
 pub async fn delete_oldest(
     db: impl Into<Db<'_>>,
     mxid: &UserId,
     device_id: &DeviceId,
+    newest: &UiAuthSessionHash,
     max_open: u32,
     now: Timestamp,
 ) -> Result<u64, StoreError> {
@@ -217,7 +221,8 @@ pub async fn delete_oldest(
         "DELETE FROM ui_auth_sessions WHERE session_hash IN
              (SELECT session_hash FROM
                   (SELECT session_hash, state,
-                       ROW_NUMBER() OVER (ORDER BY CASE WHEN state = 'pending' THEN 1 ELSE 0 END,
+                       ROW_NUMBER() OVER (ORDER BY CASE WHEN state <> 'pending' THEN 0
+                               WHEN session_hash = $5 THEN 1 ELSE 2 END,
                            created_at DESC, session_hash) AS place
                    FROM ui_auth_sessions
                    WHERE mxid = $1 AND device_id = $2 AND state IN ('pending', 'confirmed', 'claimed')
@@ -227,6 +232,7 @@ pub async fn delete_oldest(
         device_id.as_str(),
         i64::from(max_open),
         now.as_millis(),
+        newest.as_str(),
     )
 }
 
@@ -259,7 +265,7 @@ macro_rules! select {
     ($column:literal) => {
         concat!(
             "SELECT mxid, device_id, operation, method, path, body, client, user_agent, state, claimed_until,
-                 created_at, expires_at
+                 signed_out_at, created_at, expires_at
              FROM ui_auth_sessions WHERE ",
             $column,
             " = $1"
@@ -378,25 +384,51 @@ pub async fn spend(
     Ok(spent == 1)
 }
 
-/// Ends a session that is not theirs, on a person's word, confirmed or not. `false`: it is being done, or was, or has
-/// expired.
+/// Ends a session that is not theirs, on a person's word, confirmed or not, and with it all others of its device that nobody
+/// has begun to do. `false`: it is being done, or was, or has expired; then nothing is ended.
 #[tracing::instrument(level = "debug", skip_all)]
 pub async fn deny(
     db: impl Into<Db<'_>>,
     handle: &UiAuthHandleHash,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
-    let denied = execute!(
+    let denied = fetch!(
         db,
+        writer,
+        (String,),
         "UPDATE ui_auth_sessions SET state = 'denied'
-         WHERE handle_hash = $1 AND state IN ('pending', 'confirmed') AND expires_at > $2",
+         WHERE (mxid, device_id) IN
+             (SELECT mxid, device_id FROM ui_auth_sessions
+              WHERE handle_hash = $1 AND state IN ('pending', 'confirmed') AND expires_at > $2)
+             AND state IN ('pending', 'confirmed') AND expires_at > $2
+         RETURNING handle_hash",
         handle.as_str(),
         now.as_millis(),
     )?;
-    Ok(denied == 1)
+    // One that was claimed in this very moment is not among them.
+    Ok(denied.iter().any(|(denied,)| denied == handle.as_str()))
 }
 
-/// Whether a person has proven themselves for a session of this very device since `since`, and freshly.
+/// Notes that a device was signed out because its sessions were denied, in all that are.
+#[tracing::instrument(level = "debug", skip_all)]
+pub async fn note_signed_out(
+    db: impl Into<Db<'_>>,
+    mxid: &UserId,
+    device_id: &DeviceId,
+    now: Timestamp,
+) -> Result<u64, StoreError> {
+    execute!(
+        db,
+        "UPDATE ui_auth_sessions SET signed_out_at = $3
+         WHERE mxid = $1 AND device_id = $2 AND state = 'denied' AND signed_out_at IS NULL",
+        mxid.as_str(),
+        device_id.as_str(),
+        now.as_millis(),
+    )
+}
+
+/// Whether somebody who is linked to the account still has proven themselves for a session of this very device since
+/// `since`, and freshly, and nobody has said of one that it was not theirs.
 #[tracing::instrument(level = "debug", skip_all)]
 pub async fn is_proven_since(
     db: impl Into<Db<'_>>,
@@ -409,7 +441,14 @@ pub async fn is_proven_since(
         reader,
         (i64,),
         "SELECT COUNT(*) FROM ui_auth_sessions
-         WHERE mxid = $1 AND device_id = $2 AND confirmed_at > $3 AND is_fresh = 1 AND state <> 'denied'",
+         WHERE mxid = $1 AND device_id = $2 AND confirmed_at > $3 AND is_fresh = 1
+             AND EXISTS (SELECT 1 FROM links
+                 WHERE links.provider = ui_auth_sessions.provider AND links.issuer = ui_auth_sessions.issuer
+                     AND links.subject = ui_auth_sessions.subject
+                     AND links.server_name = ui_auth_sessions.server_name
+                     AND links.mxid = ui_auth_sessions.mxid)
+             AND NOT EXISTS (SELECT 1 FROM ui_auth_sessions AS denied
+                 WHERE denied.mxid = $1 AND denied.device_id = $2 AND denied.state = 'denied')",
         mxid.as_str(),
         device_id.as_str(),
         since.as_millis(),

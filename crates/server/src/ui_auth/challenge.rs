@@ -94,8 +94,9 @@ async fn store(
     let config = &app.config.ui_auth;
     let now = app.clock.now();
     let (path, body) = (asked.endpoint.path(), canonical(&asked.body));
+    let hash = UiAuthSessionHash::of(&session);
     let new = NewSession {
-        session: &UiAuthSessionHash::of(&session),
+        session: &hash,
         handle: &UiAuthHandleHash::of(&handle_of(&session)),
         mxid: &who.user,
         device_id: &who.device,
@@ -112,7 +113,8 @@ async fn store(
         return Err(UiAuthError::TooManyOpen { retry_after: config.session_lifetime });
     }
     if who.open >= u64::from(config.max_open) {
-        ui_auth_sessions::delete_oldest(&app.store, &who.user, &who.device, config.max_open, now).await?;
+        ui_auth_sessions::delete_oldest(&app.store, &who.user, &who.device, &hash, config.max_open, now)
+            .await?;
     }
     tracing::info!(
         user.mxid = %who.user,

@@ -1,4 +1,7 @@
-//! "This was not me": the request ends, and so does the session at the homeserver that it came from.
+//! "This was not me": the request ends, and so do the others of its device and the device's session at the homeserver.
+//!
+//! The device is signed out once. Whoever has the page's address needs no access token for it, and must not be able to do
+//! so again when its owner has signed in on the device anew.
 
 use std::net::IpAddr;
 
@@ -22,11 +25,14 @@ pub(crate) enum Denied {
 }
 
 /// Ends the request of a page, and signs the device out that it came from. The request first: it must not be confirmed
-/// while the homeserver is asked. Sent once more, it signs the device out once more.
+/// while the homeserver is asked. Sent once more, it signs the device out if that did not work before.
 pub(crate) async fn deny(app: &App, handle: &Handle, client: IpAddr) -> Result<Denied, PageError> {
     app.limits.click(client)?;
     let hash = UiAuthHandleHash::of(handle);
     let session = ui_auth_sessions::find_by_handle(&app.store, &hash).await?.ok_or(PageError::Unknown)?;
+    if session.is_signed_out {
+        return Ok(Denied::SignedOut);
+    }
     let is_denied =
         session.state == State::Denied || ui_auth_sessions::deny(&app.store, &hash, app.clock.now()).await?;
     if !is_denied {
@@ -49,7 +55,15 @@ async fn sign_out(app: &App, session: &Session, client: IpAddr) -> Denied {
     };
     let act = Act::DeleteDevices(vec![session.device_id.clone()]);
     match homeserver.client.act(&session.mxid, client, &act).await {
-        Ok(_) => Denied::SignedOut,
+        Ok(_) => {
+            let now = app.clock.now();
+            let noted =
+                ui_auth_sessions::note_signed_out(&app.store, &session.mxid, &session.device_id, now).await;
+            if let Err(error) = noted {
+                tracing::warn!(cause = chain(&error), "that the device was signed out could not be noted");
+            }
+            Denied::SignedOut
+        }
         Err(error) => {
             tracing::error!(cause = chain(&error), "the device could not be signed out");
             Denied::StillSignedIn

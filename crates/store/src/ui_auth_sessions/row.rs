@@ -17,6 +17,7 @@ pub(super) struct Row {
     user_agent: String,
     state: String,
     claimed_until: Option<i64>,
+    signed_out_at: Option<i64>,
     created_at: i64,
     expires_at: i64,
 }
@@ -36,6 +37,7 @@ impl TryFrom<Row> for Session {
             user_agent: row.user_agent,
             state: parsed("ui_auth_sessions.state", row.state.as_str())?,
             claimed_until: row.claimed_until.map(Timestamp::from_millis),
+            is_signed_out: row.signed_out_at.is_some(),
             created_at: Timestamp::from_millis(row.created_at),
             expires_at: Timestamp::from_millis(row.expires_at),
         })

@@ -20,6 +20,7 @@ on_both!(
     twenty_claims_at_once_have_one_winner,
     whoever_is_linked_no_longer_has_confirmed_nothing,
     a_denied_session_stays_denied,
+    who_denies_one_session_denies_those_of_its_device,
     a_device_has_so_many_sessions_open_and_the_oldest_pending_one_goes,
     confirmed_sessions_are_not_dropped_for_new_ones,
     only_a_fresh_proof_of_the_same_device_counts,
@@ -241,6 +242,40 @@ async fn a_denied_session_stays_denied(db: &TestDb) -> anyhow::Result<()> {
     Ok(())
 }
 
+async fn who_denies_one_session_denies_those_of_its_device(db: &TestDb) -> anyhow::Result<()> {
+    let (alice, user) = alice(db).await?;
+    let denied = begin(db, &user, phone(), 1_000).await?;
+    let pending = begin(db, &user, phone(), 1_000).await?.session;
+    let ready = confirmed(db, &alice, &user, 1_000).await?;
+    let (under_way, done) =
+        (confirmed(db, &alice, &user, 1_000).await?, confirmed(db, &alice, &user, 1_000).await?);
+    assert!(claims(&db.store, &under_way, 1_001, 1_050).await?);
+    let lease = lease();
+    assert!(ui_auth::claim(&db.store, &done, &lease, ms(1_001), ms(1_050)).await?.is_some());
+    let other = begin(db, &user, device_id!("TABLET"), 1_000).await?.session;
+    assert!(ui_auth::spend(&db.store, &done, &lease).await?);
+    assert!(ui_auth::is_proven_since(&db.store, &user, phone(), ms(900)).await?);
+    assert!(ui_auth::deny(&db.store, &denied.handle, ms(1_002)).await?);
+    for (name, session, expected) in [
+        ("itself", &denied.session, State::Denied),
+        ("pending", &pending, State::Denied),
+        ("confirmed", &ready, State::Denied),
+        ("being done", &under_way, State::Claimed),
+        ("done", &done, State::Spent),
+        ("another device's", &other, State::Pending),
+    ] {
+        assert_eq!(state(db, session).await?, expected, "{name}");
+    }
+    assert!(!ui_auth::is_proven_since(&db.store, &user, phone(), ms(900)).await?, "no grace any more");
+    assert!(!ui_auth::find(&db.store, &pending).await?.expect("it is there").is_signed_out);
+    assert_eq!(ui_auth::note_signed_out(&db.store, &user, phone(), ms(1_003)).await?, 3);
+    assert_eq!(ui_auth::note_signed_out(&db.store, &user, phone(), ms(1_003)).await?, 0, "once");
+    for (name, session, expected) in [("denied", &pending, true), ("being done", &under_way, false)] {
+        assert_eq!(ui_auth::find(&db.store, session).await?.expect(name).is_signed_out, expected, "{name}");
+    }
+    Ok(())
+}
+
 async fn open(db: &TestDb, user: &UserId, device: &DeviceId, now: i64) -> anyhow::Result<u64> {
     Ok(ui_auth::find_requester(&db.store, user, device, ms(now)).await?.open)
 }
@@ -259,8 +294,8 @@ async fn a_device_has_so_many_sessions_open_and_the_oldest_pending_one_goes(
     assert_eq!(open(db, &user, phone(), 1_005).await?, 4);
     let requester = ui_auth::find_requester(&db.store, &mxid("nobody"), phone(), ms(1_005)).await?;
     assert!(!requester.is_linked && requester.open == 0);
-    assert_eq!(ui_auth::delete_oldest(&db.store, &user, phone(), 4, ms(1_005)).await?, 0);
-    assert_eq!(ui_auth::delete_oldest(&db.store, &user, phone(), 2, ms(1_005)).await?, 2);
+    assert_eq!(ui_auth::delete_oldest(&db.store, &user, phone(), &pending[2], 4, ms(1_005)).await?, 0);
+    assert_eq!(ui_auth::delete_oldest(&db.store, &user, phone(), &pending[2], 2, ms(1_005)).await?, 2);
     for (name, session, expected) in [
         ("the oldest of all, but confirmed", &kept, true),
         ("the oldest pending one", &pending[0], false),
@@ -270,6 +305,14 @@ async fn a_device_has_so_many_sessions_open_and_the_oldest_pending_one_goes(
     ] {
         assert_eq!(ui_auth::find(&db.store, session).await?.is_some(), expected, "{name}");
     }
+    let slow = begin(db, &user, phone(), 990).await?.session;
+    assert_eq!(ui_auth::delete_oldest(&db.store, &user, phone(), &slow, 2, ms(1_005)).await?, 1);
+    for (name, session, expected) in
+        [("of a replica whose clock is behind", &slow, true), ("what was there before", &pending[2], false)]
+    {
+        assert_eq!(ui_auth::find(&db.store, session).await?.is_some(), expected, "{name}");
+    }
+    begin(db, &user, phone(), 1_003).await?;
     assert_eq!(open(db, &user, phone(), 1_102).await?, 1, "an expired one is not open");
     assert!(ui_auth::find_requester(&db.store, &user, phone(), ms(1_005)).await?.is_linked);
     Ok(())
@@ -310,6 +353,12 @@ async fn only_a_fresh_proof_of_the_same_device_counts(db: &TestDb) -> anyhow::Re
         assert_eq!(proven(device, since).await?, expected, "{name}");
     }
     assert!(!ui_auth::is_proven_since(&db.store, &mxid("bob"), phone(), ms(1_000)).await?, "another person");
+    let other = TestPerson::named("other");
+    assert!(links::insert(&db.store, &other.key(), &user, ms(0)).await?, "a second one to the account");
+    assert!(links::delete(&db.store, &alice.key(), &user).await?);
+    assert!(!proven(phone(), 1_000).await?, "whoever proved it is linked no longer");
+    assert!(links::insert(&db.store, &alice.key(), &user, ms(0)).await?);
+    assert!(proven(phone(), 1_000).await?, "or again");
     assert!(ui_auth::deny(&db.store, &fresh, ms(1_060)).await?);
     assert!(!proven(phone(), 1_000).await?, "it was not them");
     Ok(())

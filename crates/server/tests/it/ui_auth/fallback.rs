@@ -263,8 +263,8 @@ async fn this_was_not_me_ends_the_request_and_the_session_it_came_from() {
         );
         assert_eq!(stolen.browser(&session).fallback().await.title(), "This request was stopped");
         let again = asked.browser.open(Method::POST, &path, Some(form)).await;
-        assert_eq!(again.status, 200, "sent once more, it signs it out once more");
-        assert!(!laptop.has_device("STOLEN"));
+        assert_eq!((again.status.as_u16(), again.title()), (200, "The request was stopped"));
+        assert!(laptop.has_device("STOLEN"), "an old page signs nobody out who has signed in since");
     }
 }
 
@@ -281,6 +281,41 @@ async fn this_was_not_me_stops_the_request_though_the_homeserver_is_away() {
     assert!(page.body.contains("could not be signed out"), "{}", page.body);
     app.eng.restart().await.expect("it comes back");
     assert_eq!(stolen.delete_device("STOLEN", &auth(&session)).await.status, 403);
+    let form = format!("csrf={}&deny=yes", asked.csrf());
+    let again = asked.browser.open(Method::POST, &path, Some(form)).await;
+    assert!(again.body.contains("is signed out of your account"), "sent once more: {}", again.body);
+    assert!(!stolen.has_device("STOLEN"));
+}
+
+#[tokio::test]
+async fn this_was_not_me_ends_whatever_else_the_device_has_asked_for() {
+    let app = start_with(|config| config["ui_auth"] = json!({ "grace": "5m" })).await;
+    let stolen = client(&app, "alice", "STOLEN").await;
+    for device in ["A", "B"] {
+        client(&app, "alice", device).await;
+    }
+    let (done, confirmed, pending, denied) = (
+        stolen.session_to_delete("A").await,
+        stolen.session_to_delete("B").await,
+        session_of(&stolen.post("/account/deactivate", &json!({})).await),
+        stolen.session_to_delete("B").await,
+    );
+    stolen.browser(&done).confirmed_by("alice").await;
+    assert_eq!(stolen.delete_device("A", &auth(&done)).await.status, 200);
+    stolen.browser(&confirmed).confirmed_by("alice").await;
+    let mut asked = stolen.browser(&denied).asked().await;
+    let (path, form) = (asked.path.clone(), format!("csrf={}&deny=yes", asked.csrf()));
+    app.eng.set_fault(
+        usher_lab::scripted::homeserver::Endpoint::DeleteDevices,
+        usher_lab::scripted::homeserver::Fault::server_error(),
+    );
+    assert_eq!(asked.browser.open(Method::POST, &path, Some(form)).await.status, 200);
+    app.eng.clear_fault(usher_lab::scripted::homeserver::Endpoint::DeleteDevices);
+    assert_eq!(stolen.delete_device("B", &auth(&confirmed)).await.status, 403, "confirmed before");
+    assert_eq!(stolen.post("/account/deactivate", &auth(&pending)).await.status, 403);
+    assert_eq!(stolen.browser(&pending).fallback().await.title(), "This request was stopped");
+    session_of(&stolen.delete_device("B", &json!({})).await);
+    assert!(stolen.has_device("B") && stolen.has_device("STOLEN"));
 }
 
 #[tokio::test]

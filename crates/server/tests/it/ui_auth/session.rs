@@ -218,6 +218,18 @@ async fn a_device_has_at_most_so_many_requests_open() {
 }
 
 #[tokio::test]
+async fn a_replica_whose_clock_is_behind_does_not_drop_the_request_it_has_just_stored() {
+    let app = start_with(|config| config["ui_auth"] = json!({ "max_open": 2 })).await;
+    let ahead = app.replica_ahead(Duration::from_mins(1)).await;
+    let phone = client(&app, "alice", "PHONE").await;
+    for _ in 0..2 {
+        phone.at(&ahead).session_to_delete("PHONE").await;
+    }
+    let session = phone.session_to_delete("PHONE").await;
+    assert_eq!(session_of(&phone.delete_device("PHONE", &auth(&session)).await), session);
+}
+
+#[tokio::test]
 async fn no_session_is_in_the_database_as_the_client_has_it() {
     let app = start().await;
     let phone = client(&app, "alice", "PHONE").await;
