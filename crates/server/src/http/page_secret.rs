@@ -3,11 +3,13 @@
 
 use actix_web::{
     HttpRequest, HttpResponse,
-    http::header::{COOKIE, HeaderValue, SET_COOKIE},
+    http::header::{HeaderValue, SET_COOKIE},
 };
 use data_encoding::BASE64URL_NOPAD;
 use sha2::{Digest as _, Sha256};
 use usher_core::Entropy;
+
+use super::request::cookies;
 
 /// `__Host-` (RFC 6265bis section 4.1.3): no other host, nor plain http, can set it.
 const NAME: &str = "__Host-usher-page";
@@ -25,10 +27,8 @@ impl PageSecret {
 
     /// The one that a browser sent; none if it sent several, or something that we did not make.
     pub(crate) fn of(request: &HttpRequest) -> Option<Self> {
-        let headers = request.headers().get_all(COOKIE).filter_map(|value| value.to_str().ok());
-        let pairs = headers.flat_map(|header| header.split(';'));
-        let mut values =
-            pairs.filter_map(|pair| pair.trim().split_once('=')).filter(|(name, _)| *name == NAME);
+        let pairs = cookies(request).filter_map(|pair| pair.trim().split_once('='));
+        let mut values = pairs.filter(|(name, _)| *name == NAME);
         let (_, value) = values.next()?;
         let is_ours = BASE64URL_NOPAD.decode(value.as_bytes()).is_ok_and(|bytes| bytes.len() == BYTES);
         (is_ours && values.next().is_none()).then(|| Self(value.to_owned()))
@@ -70,6 +70,8 @@ mod tests {
         for (name, cookies, expected) in [
             ("none", vec![], None),
             ("ours", vec![own.clone()], Some(&secret.0)),
+            ("beside one that is not ASCII", vec![format!("a=\u{f6}; {own}")], Some(&secret.0)),
+            ("after what only Unicode takes for a blank", vec![format!("\u{2003}{own}")], None),
             ("among others", vec![format!("a=b; {own}; c")], Some(&secret.0)),
             ("twice", vec![format!("{own}; {own}")], None),
             ("twice in two lines", vec![own.clone(), own.clone()], None),

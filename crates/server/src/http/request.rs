@@ -20,7 +20,15 @@ pub(crate) fn request_id(request: &HttpRequest) -> String {
 /// The attempts' cookies that came with it.
 #[must_use]
 pub(crate) fn jar(request: &HttpRequest) -> Jar {
-    Jar::parse(request.headers().get_all(COOKIE).filter_map(|value| value.to_str().ok()))
+    Jar::parse(cookies(request))
+}
+
+/// `name=value` of each cookie. One that is not ASCII is none of ours, and no reason to look at no other: any host of
+/// the organisation can set one for all of them.
+pub(super) fn cookies(request: &HttpRequest) -> impl Iterator<Item = &str> {
+    let pairs =
+        request.headers().get_all(COOKIE).flat_map(|value| value.as_bytes().split(|byte| *byte == b';'));
+    pairs.filter_map(|pair| str::from_utf8(pair).ok().filter(|pair| pair.is_ascii()))
 }
 
 /// The person's language.

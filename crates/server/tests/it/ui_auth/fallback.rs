@@ -425,3 +425,14 @@ async fn the_page_says_that_what_was_written_would_go_too() {
         assert_eq!(page.body.contains("what you wrote to be erased"), is_said, "{}", page.body);
     }
 }
+
+#[tokio::test]
+async fn a_cookie_of_another_site_of_the_organisation_keeps_nobody_from_confirming() {
+    let app = start().await;
+    let phone = client(&app, "alice", "PHONE").await;
+    let session = phone.session_to_delete("PHONE").await;
+    let mut browser = phone.browser(&session);
+    browser.cookies.push("name=M\u{fc}ller".to_owned());
+    let back = browser.confirmed_by("alice").await;
+    assert_eq!(back.status, 302, "{}", back.body);
+}
