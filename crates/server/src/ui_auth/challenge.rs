@@ -70,7 +70,8 @@ pub(crate) async fn challenge(
             let said = homeserver.client.upload_cross_signing_as_person(token, origin.client, &body).await;
             match said.map_err(UiAuthError::Homeserver)? {
                 Upload::Done(answer) => return Ok(Challenged::Done(answer)),
-                Upload::Refused(refusal) => return Err(UiAuthError::Refused(refusal)),
+                // With their own token: it is about them, and for their client.
+                Upload::Refused(refusal) => return Err(UiAuthError::Token(refusal)),
                 Upload::NeedsUiAuth => {}
             }
         }

@@ -12,8 +12,8 @@ use crate::limits::Limited;
 /// Why a request that needs UI auth came to nothing.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum UiAuthError {
-    /// The homeserver does not take the access token, and says why.
-    #[error("the homeserver does not take the access token")]
+    /// The homeserver does not take the access token, or what it was asked with it, and says why.
+    #[error("the homeserver says no to the person's own access token")]
     Token(#[source] Refusal),
     /// The homeserver did not say whose the access token is, or did not do what it was asked with it.
     #[error("the homeserver did not answer")]
