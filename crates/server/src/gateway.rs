@@ -90,6 +90,10 @@ async fn answer(at: &At<'_>, payload: Payload) -> HttpResponse {
     // A preflight asks about another method; who could be let in by that one is answered by us.
     let method = match at.request.method() {
         &Method::OPTIONS => return preflight(at, payload).await,
+        // A tunnel to the homeserver is no request that could be looked at.
+        &Method::CONNECT => {
+            return MatrixError::wrong_method("DELETE, GET, HEAD, OPTIONS, POST, PUT").response();
+        }
         method => method,
     };
     match (Route::of(method.as_str(), at.request.uri().path()), method) {

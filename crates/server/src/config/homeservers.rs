@@ -324,7 +324,8 @@ fn hosts(raw: Vec<String>, path: &str, portal: Option<&Url>, problems: &mut Prob
     let mut hosts = Vec::new();
     for (index, host) in raw.into_iter().enumerate() {
         let path = format!("{path}[{index}]");
-        match url::Host::parse(&host).map(|host| host.to_string()) {
+        // A request's host is compared without the dot that DNS allows at the end of a name.
+        match url::Host::parse(host.trim_end_matches('.')).map(|host| host.to_string()) {
             Ok(host) if Some(host.as_str()) == portal => {
                 problems.error(path, "is the portal's own host; give the homeserver a host of its own");
             }

@@ -34,6 +34,13 @@ fn a_homeserver_is_not_where_usher_answers_for_it() {
             &json!(["matrix.ac.cdl"]),
             Some("homeservers[0].hosts[0]: is the portal's own host"),
         ),
+        ("a host as DNS writes it", "http://127.0.0.1:8008", &json!(["matrix.eng.ac.cdl."]), None),
+        (
+            "the portal's host as DNS writes it",
+            "http://127.0.0.1:8008",
+            &json!(["matrix.ac.cdl."]),
+            Some("homeservers[0].hosts[0]: is the portal's own host"),
+        ),
         (
             "a host with a port",
             "http://127.0.0.1:8008",

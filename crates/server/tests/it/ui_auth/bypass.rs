@@ -79,3 +79,12 @@ async fn a_token_that_only_the_homeserver_would_find_takes_nothing_past_us() {
     assert_eq!(calls.len(), 1, "pat is not linked");
     assert_eq!(calls[0].headers["authorization"], format!("Bearer {pats}"), "and the request is still pat's");
 }
+
+#[tokio::test]
+async fn nobody_gets_a_tunnel_to_the_homeserver() {
+    let app = start().await;
+    let raw = format!("CONNECT {ENG}:443 HTTP/1.1\r\nHost: {ENG}\r\nConnection: close\r\n\r\n");
+    let answer = app.raw(&raw).await;
+    assert!(answer.starts_with("HTTP/1.1 405"), "{answer}");
+    assert!(app.eng.calls().is_empty());
+}
