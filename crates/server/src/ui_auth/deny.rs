@@ -29,7 +29,8 @@ pub(crate) enum Denied {
 pub(crate) async fn deny(app: &App, handle: &Handle, client: IpAddr) -> Result<Denied, PageError> {
     app.limits.click(client)?;
     let hash = UiAuthHandleHash::of(handle);
-    let session = ui_auth_sessions::find_by_handle(&app.store, &hash).await?.ok_or(PageError::Unknown)?;
+    // The form is a page's, so there was one: it has made room for others, or is over for long.
+    let session = ui_auth_sessions::find_by_handle(&app.store, &hash).await?.ok_or(PageError::TooLate)?;
     if session.is_signed_out {
         return Ok(Denied::SignedOut);
     }

@@ -333,6 +333,18 @@ async fn it_is_too_late_to_stop_what_was_done() {
     assert!(phone.has_device("PHONE"));
 }
 
+#[tokio::test]
+async fn whoever_stops_what_has_made_room_for_others_is_told_what_to_do() {
+    let app = start_with(|config| config["ui_auth"] = json!({ "max_open": 1 })).await;
+    let stolen = client(&app, "alice", "STOLEN").await;
+    let session = stolen.session_to_delete("STOLEN").await;
+    let mut asked = stolen.browser(&session).asked().await;
+    stolen.session_to_delete("STOLEN").await;
+    let (path, form) = (asked.path.clone(), format!("csrf={}&deny=yes", asked.csrf()));
+    let page = asked.browser.open(Method::POST, &path, Some(form)).await;
+    assert_eq!((page.status.as_u16(), page.title()), (409, "It is too late to stop this"));
+}
+
 /// A second CAS server's worth of a provider, at which alice is linked too.
 async fn with_two_providers() -> TestApp {
     start_with(|config| {
