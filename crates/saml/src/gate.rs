@@ -22,6 +22,7 @@ use std::collections::HashSet;
 use roxmltree::{Document, Node, ParsingOptions};
 
 pub(crate) use signature::{Algorithm, KeyKind, ShapeError};
+pub(crate) use text::MAX_BYTES;
 
 use crate::{
     names::{DS, SAML, SAMLP},

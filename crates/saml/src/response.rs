@@ -100,6 +100,10 @@ pub(crate) enum ResponseError {
 
 /// Reads `encoded` as the answer to `question`.
 pub(crate) fn read(encoded: &str, question: &Question<'_>) -> Result<Assertion, ResponseError> {
+    // base64 is a third longer than what is in it, and may have line breaks.
+    if encoded.len() > 2 * gate::MAX_BYTES {
+        return Err(GateError::TooComplex.into());
+    }
     let text = decode(encoded).ok_or(ResponseError::Encoding)?;
     let outer = gate::pass(&text, Root::Response)?;
     match (outer.root_signature, outer.content) {

@@ -84,6 +84,11 @@ pub(crate) fn policy() -> Policy {
     Policy { signed: Signed::Either, needs_encryption: false, allows_rsa_1_5: false, contexts: Vec::new() }
 }
 
+/// What an answer to [`asked`] is held against, by somebody without keys.
+pub(crate) fn question<'a>(idp: &'a Idp, policy: &'a Policy) -> Question<'a> {
+    Question { now: NOW, skew: SKEW, acs: ACS, entity_id: SP, request_id: REQUEST, idp, policy, keys: &[] }
+}
+
 /// Reads `xml` as an answer to [`asked`].
 pub(crate) fn read(xml: &str) -> Result<Assertion, ResponseError> {
     read_by(xml, &known(&IDP), &policy())
@@ -93,15 +98,6 @@ pub(crate) fn read(xml: &str) -> Result<Assertion, ResponseError> {
 pub(crate) fn read_by(xml: &str, idp: &Idp, policy: &Policy) -> Result<Assertion, ResponseError> {
     harden().expect("xmlsec can be used");
     let keys = our_keys();
-    let question = Question {
-        now: NOW,
-        skew: SKEW,
-        acs: ACS,
-        entity_id: SP,
-        request_id: REQUEST,
-        idp,
-        policy,
-        keys: &keys,
-    };
+    let question = Question { keys: &keys, ..question(idp, policy) };
     response::read(&BASE64.encode(xml.as_bytes()), &question)
 }

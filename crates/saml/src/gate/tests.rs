@@ -50,7 +50,8 @@ fn each_rule_about_the_text_is_kept() {
     let declared = |declaration: &str| format!("{declaration}{xml}");
     let deep = format!("<samlp:Extensions>{}{}</samlp:Extensions>", "<a>".repeat(30), "</a>".repeat(30));
     let within = |content: &str| xml.replacen("<samlp:Status>", &format!("{content}<samlp:Status>"), 1);
-    let attributes = (0..65).fold(String::new(), |attributes, number| format!("{attributes} a{number}=\"\""));
+    let attributes = (0..33).fold(String::new(), |attributes, number| format!("{attributes} a{number}=\"\""));
+    let prefixes = (0..40).fold(String::new(), |text, number| format!("{text}<a xmlns:n{number}='b'/>"));
     for (name, text, expected) in [
         ("a declaration", declared("<?xml version='1.0'?>"), Ok(())),
         ("UTF-8 in capitals", declared("<?xml version=\"1.0\" encoding=\"UTF-8\"?>"), Ok(())),
@@ -124,7 +125,8 @@ fn each_rule_about_the_text_is_kept() {
         ("many levels", within(&deep), Err(GateError::TooComplex)),
         ("many attributes", within(&format!("<a{attributes}/>")), Err(GateError::TooComplex)),
         ("many elements", within(&"<a/>".repeat(20_001)), Err(GateError::TooComplex)),
-        ("many namespaces", within(&"<a xmlns='b'/>".repeat(4_097)), Err(GateError::TooComplex)),
+        ("many namespaces", within(&"<a xmlns='b'/>".repeat(2_049)), Err(GateError::TooComplex)),
+        ("many prefixes", within(&prefixes), Err(GateError::TooComplex)),
         ("much text", within(&"x".repeat(192 * 1024)), Err(GateError::TooComplex)),
     ] {
         assert_eq!(outcome(&text), expected, "{name}");

@@ -7,9 +7,7 @@ use super::*;
 use crate::{
     metadata::Idp,
     names::FORMAT_EMAIL,
-    testing::{
-        ACS, ENTITY, IDP, NOW, REQUEST, SECONDS, SKEW, SP, assertion_signed, honest, known, policy, read,
-    },
+    testing::{ENTITY, IDP, SECONDS, SP, assertion_signed, honest, known, policy, question, read},
 };
 
 fn naming(subject: SubjectSource) -> Naming {
@@ -36,16 +34,7 @@ fn with_attributes(own: &[Attribute]) -> Assertion {
 
 fn who(assertion: &Assertion, naming: &Naming, idp: &Idp) -> Result<String, Unnamed> {
     let policy = policy();
-    let question = Question {
-        now: NOW,
-        skew: SKEW,
-        acs: ACS,
-        entity_id: SP,
-        request_id: REQUEST,
-        idp,
-        policy: &policy,
-        keys: &[],
-    };
+    let question = question(idp, &policy);
     let attributes = attributes(assertion, naming, idp);
     subject(assertion, &attributes, naming, &question).map(|subject| subject.to_string())
 }

@@ -1,6 +1,8 @@
 //! Responses that count, and for every check one that fails it and nothing else.
 
+mod attacks;
 mod checks;
+mod cost;
 mod decryption;
 mod signatures;
 
@@ -8,7 +10,7 @@ use usher_lab::scripted::saml::{Protection, Seal, Signing, Transport};
 
 use super::*;
 use crate::testing::{
-    IDP, assertion_signed, encryption, honest, known, policy, read, read_by, response_signed,
+    IDP, assertion_signed, encryption, honest, known, policy, question, read, read_by, response_signed,
 };
 
 /// The name in an answer that counts.
@@ -148,18 +150,8 @@ fn a_status_that_says_no_is_told_apart_from_one_that_says_we_are_wrong() {
 
 #[test]
 fn what_is_no_base64_of_utf_8_is_no_response() {
-    let idp = known(&IDP);
-    let policy = policy();
-    let question = Question {
-        now: crate::testing::NOW,
-        skew: crate::testing::SKEW,
-        acs: crate::testing::ACS,
-        entity_id: crate::testing::SP,
-        request_id: crate::testing::REQUEST,
-        idp: &idp,
-        policy: &policy,
-        keys: &[],
-    };
+    let (idp, policy) = (known(&IDP), policy());
+    let question = question(&idp, &policy);
     for (name, encoded) in [
         ("nothing", ""),
         ("half of it", "PHNhbWxwOlJlc3BvbnNl="),
