@@ -1,6 +1,6 @@
 //! `cargo xtask bench`: what a login and a request that needs UI auth cost, on SQLite and on Postgres.
 //!
-//! Virtual browsers go through redirect, CAS, callback and `POST /login` against a scripted CAS server and scripted
+//! Virtual browsers go through redirect, single sign-on, callback and `POST /login` against a scripted one and scripted
 //! homeservers that cost almost nothing. They live in this process; Usher is a process of its own, and only what that
 //! one uses is counted as its cost. What each figure means: `docs/performance.md`.
 
@@ -15,11 +15,13 @@ mod floor;
 mod load;
 mod login;
 mod million;
+mod oidc;
 mod portal;
 mod probe;
 mod profile;
 mod rows;
 mod site;
+mod sso;
 mod turns;
 mod uia;
 
@@ -75,6 +77,15 @@ pub enum Options {
         /// Sessions in the full table.
         #[arg(long, default_value_t = 1_000_000)]
         rows: usize,
+    },
+    /// What a login by OpenID Connect costs, beside one by CAS.
+    Oidc {
+        /// How much, and on what.
+        #[command(flatten)]
+        load: Load,
+        /// How often the two take turns.
+        #[arg(long, default_value_t = 5)]
+        rounds: usize,
     },
     /// Where the processor time goes, by `perf`.
     Profile {
@@ -150,6 +161,7 @@ impl Options {
             | Self::Profile { load, .. }
             | Self::Floor { load, .. }
             | Self::Million { load, .. }
+            | Self::Oidc { load, .. }
             | Self::Uia { load, .. } => load,
         }
     }
@@ -159,6 +171,7 @@ impl Options {
             Self::Login(_) => "login",
             Self::Floor { .. } => "floor",
             Self::Million { .. } => "million",
+            Self::Oidc { .. } => "oidc",
             Self::Uia { .. } => "uia",
             Self::Profile { .. } => "profile",
         }
@@ -230,6 +243,7 @@ async fn measure(options: &Options, progress: &Progress) -> anyhow::Result<Vec<M
             Options::Million { rounds, people, .. } => {
                 million::figures(&bench, kind, directory.path(), *rounds, *people).await
             }
+            Options::Oidc { rounds, .. } => oidc::figures(&bench, kind, directory.path(), *rounds).await,
             Options::Uia { rounds, rows, .. } => {
                 uia::figures(&bench, kind, directory.path(), *rounds, *rows).await
             }

@@ -22,14 +22,14 @@ pub(super) struct Browser {
     pub(super) origin: String,
     /// To Usher, for its portal and for what it is at the homeservers' hosts.
     pub(super) portal: Connection,
-    cas: Connection,
+    sso: Connection,
 }
 
 /// An attempt that has begun.
 #[derive(Debug)]
 pub(super) struct Begun {
-    /// Path and query of the CAS server's login page for it.
-    pub(super) cas_path: String,
+    /// Path and query of the single sign-on's page for it.
+    pub(super) sso_path: String,
     /// `NAME=VALUE`.
     pub(super) cookie: String,
 }
@@ -69,8 +69,8 @@ impl Browser {
     /// One that signs in at the portal at `origin`.
     pub(super) async fn open(site: &Arc<Site>, origin: &str) -> anyhow::Result<Self> {
         let portal = Connection::open(origin).await.context("no connection to usher")?;
-        let cas = Connection::open(site.cas_origin()).await.context("no connection to the CAS server")?;
-        Ok(Self { site: Arc::clone(site), origin: origin.to_owned(), portal, cas })
+        let sso = Connection::open(site.sso_origin()).await.context("no connection to the single sign-on")?;
+        Ok(Self { site: Arc::clone(site), origin: origin.to_owned(), portal, sso })
     }
 
     /// Asks how one can log in.
@@ -82,7 +82,7 @@ impl Browser {
         Ok(())
     }
 
-    /// Is sent to the CAS server, and never comes back.
+    /// Is sent to the single sign-on, and never comes back.
     pub(super) async fn abandon(&mut self) -> anyhow::Result<()> {
         self.begin().await.map(drop)
     }
@@ -98,13 +98,13 @@ impl Browser {
     async fn begin(&mut self) -> anyhow::Result<Begun> {
         let path = format!("{LOGIN}/sso/redirect/corp?redirectUrl={ENCODED_CLIENT}");
         let answer = self.portal.get(&path, None).await?;
-        let cas_path = answer.redirect_within(self.site.cas_origin())?.to_owned();
-        Ok(Begun { cas_path, cookie: answer.cookie()? })
+        let sso_path = answer.redirect_within(self.site.sso_origin())?.to_owned();
+        Ok(Begun { sso_path, cookie: answer.cookie()? })
     }
 
     /// Path and query of the callback.
     pub(super) async fn authenticate(&mut self, begun: &Begun, person: &Person) -> anyhow::Result<String> {
-        let answer = self.cas.get(&begun.cas_path, Some((COOKIE, &person.cas_cookie))).await?;
+        let answer = self.sso.get(&begun.sso_path, Some((COOKIE, &person.sso_cookie))).await?;
         Ok(answer.redirect_within(&self.origin)?.to_owned())
     }
 

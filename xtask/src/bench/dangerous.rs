@@ -134,9 +134,9 @@ impl Browser {
         let url = between(page, "content=\"0;url=", "\"").context("the page does not go on by itself")?;
         // What the template engine escapes in an address.
         let url = url.replace("&#x2f;", "/").replace("&amp;", "&");
-        let cas_path =
-            url.strip_prefix(self.site.cas_origin()).context("it does not lead to the CAS server")?;
-        Ok(Begun { cas_path: cas_path.to_owned(), cookie: answer.cookie()? })
+        let sso_path =
+            url.strip_prefix(self.site.sso_origin()).context("it does not lead to the CAS server")?;
+        Ok(Begun { sso_path: sso_path.to_owned(), cookie: answer.cookie()? })
     }
 
     /// Path and query of the completion page.

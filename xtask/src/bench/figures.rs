@@ -13,6 +13,8 @@ pub(super) struct Figure {
     what: &'static str,
     value: f64,
     is_wanted: bool,
+    /// Where the same key needs something else.
+    own: Option<f64>,
 }
 
 /// What was measured on one database.
@@ -26,7 +28,12 @@ pub(super) struct Measured {
 
 impl Figure {
     pub(super) fn new(key: &'static str, what: &'static str, value: f64) -> Self {
-        Self { key, what, value, is_wanted: true }
+        Self { key, what, value, is_wanted: true, own: None }
+    }
+
+    /// One of which no more is needed than `most`, whatever its key needs elsewhere.
+    pub(super) fn at_most(key: &'static str, what: &'static str, value: f64, most: f64) -> Self {
+        Self { own: Some(most), ..Self::new(key, what, value) }
     }
 
     /// The same, of which nothing is needed where it was measured.
@@ -38,6 +45,9 @@ impl Figure {
     fn needed(&self, kind: Kind) -> Option<f64> {
         if !self.is_wanted {
             return None;
+        }
+        if self.own.is_some() {
+            return self.own;
         }
         Some(match (self.key, kind) {
             ("cpu_ms_per_login", Kind::Sqlite) => 1.45,

@@ -102,6 +102,15 @@ impl Running<'_> {
         Self { concurrency: 1, ..*self }
     }
 
+    /// The same, and what was asked of the single sign-on's documents while they counted: discovery, keys.
+    pub(super) async fn logins_and_documents(&self, count: usize) -> anyhow::Result<(Series, (u64, u64))> {
+        self.series(Journey::Login, WARM_UP * self.concurrency).await?;
+        let before = self.site.sso().documents();
+        let series = self.series(Journey::Login, count).await?;
+        let after = self.site.sso().documents();
+        Ok((series, (after.0 - before.0, after.1 - before.1)))
+    }
+
     /// `count` journeys, as many at once as the benchmark was told.
     pub(super) async fn series(&self, journey: Journey, count: usize) -> anyhow::Result<Series> {
         let pid = self.pid()?;

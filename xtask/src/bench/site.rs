@@ -1,4 +1,4 @@
-//! Everything around Usher in the benchmark: people, a scripted CAS server, two scripted homeservers, and the config
+//! Everything around Usher in the benchmark: people, a scripted single sign-on, two scripted homeservers, and the config
 //! that knows them.
 
 use std::sync::Arc;
@@ -8,9 +8,10 @@ use hyper::body::Bytes;
 use serde_json::{Value, json};
 use usher_lab::scripted::{
     Reply,
-    cas::{CasPerson, CasServer, PERSON_COOKIE},
     homeserver::{Endpoint, Fault, ScriptedHomeserver},
 };
+
+use super::sso::{Protocol, SingleSignOn};
 
 /// Where the client waits for its login token; trusted, so that nobody is asked about it.
 pub(super) const CLIENT: &str = "https://app.bench.localhost/";
@@ -36,8 +37,8 @@ const MAX_PEOPLE: usize = 200;
 /// What is around Usher.
 #[derive(Debug)]
 pub(super) struct Site {
-    cas: CasServer,
-    cas_origin: String,
+    sso: SingleSignOn,
+    sso_origin: String,
     homeservers: Vec<ScriptedHomeserver>,
     people: Vec<Person>,
     strangers: Vec<Stranger>,
@@ -50,8 +51,8 @@ pub(super) struct Site {
 #[derive(Debug)]
 pub(super) struct Person {
     number: usize,
-    /// Tells the scripted CAS server who sits at the browser.
-    pub(super) cas_cookie: String,
+    /// Tells the scripted single sign-on who sits at the browser.
+    pub(super) sso_cookie: String,
     /// Their account.
     pub(super) mxid: String,
     /// The `base_url` of their homeserver.
@@ -77,14 +78,19 @@ impl Site {
         Self::start_with(0..logins.min(MAX_PEOPLE)).await
     }
 
+    /// The same with another single sign-on.
+    pub(super) async fn start_speaking(protocol: Protocol, logins: usize) -> anyhow::Result<Arc<Self>> {
+        Self::new(protocol, 0..logins.min(MAX_PEOPLE)).await.map(Arc::new)
+    }
+
     /// Starts the servers, with the people of these numbers.
     pub(super) async fn start_with(numbers: impl Iterator<Item = usize>) -> anyhow::Result<Arc<Self>> {
-        Self::new(numbers).await.map(Arc::new)
+        Self::new(Protocol::Cas, numbers).await.map(Arc::new)
     }
 
     /// The same with Usher at the homeservers' own hosts, where everybody is logged in on a device, and so are others.
     pub(super) async fn start_at_hosts(numbers: impl Iterator<Item = usize>) -> anyhow::Result<Arc<Self>> {
-        let mut site = Self::new(numbers).await?;
+        let mut site = Self::new(Protocol::Cas, numbers).await?;
         site.is_at_hosts = true;
         site.long_body = vec![b' '; LONG].into();
         for homeserver in &site.homeservers {
@@ -106,9 +112,10 @@ impl Site {
         Ok(Arc::new(site))
     }
 
-    async fn new(numbers: impl Iterator<Item = usize>) -> anyhow::Result<Self> {
-        let cas = CasServer::start().await.context("the scripted CAS server does not start")?;
-        let cas_origin = cas.base_url().origin().ascii_serialization();
+    async fn new(protocol: Protocol, numbers: impl Iterator<Item = usize>) -> anyhow::Result<Self> {
+        let sso =
+            SingleSignOn::start(protocol).await.context("the scripted single sign-on does not start")?;
+        let sso_origin = sso.origin()?;
         let mut homeservers = Vec::new();
         for (_, server_name) in HOMESERVERS {
             let homeserver = ScriptedHomeserver::start(server_name).await;
@@ -119,15 +126,10 @@ impl Site {
         let person = |number: usize| {
             let (department, server_name) = HOMESERVERS[number % HOMESERVERS.len()];
             let user = format!("{NAME}{number}");
-            let attributes =
-                [("department", department), ("displayName", "A Person"), ("mail", "person@ac.cdl")];
-            let known = CasPerson::new(user.as_str());
-            cas.script().add_person(
-                attributes.into_iter().fold(known, |known, (name, value)| known.with(name, value)),
-            );
+            sso.add_person(&user, department);
             Person {
                 number,
-                cas_cookie: format!("{PERSON_COOKIE}={user}"),
+                sso_cookie: sso.cookie_of(&user),
                 mxid: format!("@{user}:{server_name}"),
                 base_url: base_url(server_name),
                 host: host(server_name),
@@ -136,8 +138,8 @@ impl Site {
         };
         let people = numbers.map(person).collect();
         Ok(Self {
-            cas,
-            cas_origin,
+            sso,
+            sso_origin,
             homeservers,
             people,
             strangers: Vec::new(),
@@ -147,13 +149,18 @@ impl Site {
     }
 
     /// `http://127.0.0.1:PORT`
-    pub(super) fn cas_origin(&self) -> &str {
-        &self.cas_origin
+    pub(super) fn sso_origin(&self) -> &str {
+        &self.sso_origin
     }
 
-    /// What Usher calls the CAS server in its database.
+    /// What people sign in at.
+    pub(super) fn sso(&self) -> &SingleSignOn {
+        &self.sso
+    }
+
+    /// What Usher calls it in its database.
     pub(super) fn issuer(&self) -> String {
-        self.cas.base_url().as_str().trim_end_matches('/').to_owned()
+        self.sso.issuer()
     }
 
     /// Has the homeservers know everybody already, as if they had their accounts before.
@@ -200,6 +207,7 @@ impl Site {
                 } },
             })
         };
+        let (backend, section) = self.sso.section();
         let row = |(department, server_name)| json!({ "value": department, "homeserver": server_name });
         json!({
             "public_base_url": format!("http://{listen}"),
@@ -209,7 +217,7 @@ impl Site {
             "providers": [{
                 "id": "corp",
                 "name": "University of Canadialand",
-                "cas": { "base_url": self.cas.base_url() },
+                (backend): section,
             }],
             "homeservers": self.homeservers.iter().map(homeserver).collect::<Vec<_>>(),
             "selection": [

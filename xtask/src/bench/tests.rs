@@ -78,3 +78,14 @@ async fn ui_auth_is_measured_and_what_is_nobodys_of_ours_costs_one_statement() {
         assert!(growth < 10.0, "{database}: 20 MiB there and back took {growth} MiB");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_login_by_openid_connect_is_measured_beside_one_by_cas_and_fetches_no_documents() {
+    let options = Options::Oidc { load: FEW, rounds: 2 };
+    let figure = figures_of(&options, &["cpu_ms_per_login", "cas_cpu_ms", "p99_vs_cas"]).await;
+    for database in ["sqlite", "postgres"] {
+        for key in ["discovery_requests", "key_requests"] {
+            assert!(figure(database, key).abs() < f64::EPSILON, "{database}: {key}");
+        }
+    }
+}

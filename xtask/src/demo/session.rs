@@ -8,7 +8,10 @@ use serde_json::{Value, json};
 use url::Url;
 use usher_lab::{
     browser::{Browser, Page, loopback_client},
-    real::{people::Person, synapse::Synapse},
+    real::{
+        people::{Person, person_called},
+        synapse::Synapse,
+    },
 };
 
 use super::organisation::{Organisation, TRUSTED_CLIENT, homeserver_of};
@@ -73,7 +76,7 @@ impl<'a> Desk<'a> {
     pub(super) fn of(organisation: &'a Organisation, username: &str) -> Self {
         let browser =
             Browser::new().with_app_at(TRUSTED_CLIENT).with_app_at(organisation.client_page.url().as_str());
-        Self { organisation, person: *organisation.sso.person(username), browser }
+        Self { organisation, person: *person_called(username), browser }
     }
 
     /// What they log in on first.

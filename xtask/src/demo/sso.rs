@@ -10,7 +10,6 @@ use usher_lab::real::{
     cas_server::{CasServer, CasServerOptions},
     install::Component,
     oidc_provider::OidcProvider,
-    people::{PEOPLE, Person, person_called},
 };
 
 /// The provider's id in Usher's config.
@@ -22,7 +21,7 @@ const CLIENT_SECRET: &str = "oidc-client";
 
 /// Which of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum Kind {
+pub(super) enum Kind {
     /// django-cas-server.
     #[default]
     Cas,
@@ -130,16 +129,6 @@ impl SingleSignOn {
             Self::Cas(server) => server.base_url().clone(),
             Self::Oidc(provider) => Url::parse(&provider.issuer()).expect("an issuer is a URL"),
         }
-    }
-
-    /// Who can sign in.
-    pub(super) fn people(&self) -> &'static [Person] {
-        &PEOPLE
-    }
-
-    /// The person with that username.
-    pub(super) fn person(&self, username: &str) -> &'static Person {
-        person_called(username)
     }
 
     /// Stops it in an orderly way.

@@ -1,5 +1,7 @@
 //! CASES "OIDC", as far as a browser can tell. What belongs to the protocol alone is in `crates/oidc`.
 
+mod sessions;
+
 use std::time::Duration;
 
 use reqwest::Method;

@@ -51,14 +51,18 @@ pub(crate) async fn client<'a>(app: &'a TestApp, person: &str, device: &str) -> 
     let token = app.sign_in().as_person(person).await.login_token();
     let body = json!({ "type": "m.login.token", "token": token, "device_id": device,
         "initial_device_display_name": format!("{person}'s {device}") });
-    let session = app.post_login(&body).await.json();
-    let text = |key: &str| session[key].as_str().unwrap_or_else(|| panic!("{session}")).to_owned();
-    let user = text("user_id");
-    let host = if user.ends_with(":eng.ac.cdl") { ENG } else { HIST };
-    Client { app, host, token: text("access_token"), user, replica: None }
+    Client::of(app, &app.post_login(&body).await.json())
 }
 
 impl<'a> Client<'a> {
+    /// The app that was given this session.
+    pub(crate) fn of(app: &'a TestApp, session: &Value) -> Self {
+        let text = |key: &str| session[key].as_str().unwrap_or_else(|| panic!("{session}")).to_owned();
+        let user = text("user_id");
+        let host = if user.ends_with(":eng.ac.cdl") { ENG } else { HIST };
+        Self { app, host, token: text("access_token"), user, replica: None }
+    }
+
     /// The same person's app with another token.
     pub(crate) fn with_token(&self, token: &str) -> Client<'a> {
         Client { token: token.to_owned(), user: self.user.clone(), ..*self }
