@@ -48,7 +48,6 @@ pub(crate) struct Settings {
     pub(crate) pass_through: BTreeSet<PassThrough>,
     pub(crate) algorithms: Vec<Algorithm>,
     pub(crate) additional_audiences: BTreeSet<String>,
-    pub(crate) leeway: Duration,
     pub(crate) userinfo: When,
     pub(crate) userinfo_must_be_signed: bool,
     pub(crate) subject: ClaimPath,
@@ -69,7 +68,6 @@ pub(crate) enum Groups {
 }
 
 const MAX_TIMEOUT: Duration = Duration::from_mins(1);
-const MAX_LEEWAY: Duration = Duration::from_mins(10);
 const REFRESH: (Duration, Duration) = (Duration::from_mins(1), Duration::from_hours(24));
 
 /// Notes what is wrong, where.
@@ -103,7 +101,6 @@ impl Settings {
         rules::parameters(&section.parameters, report);
         rules::words("acr_values", &section.acr_values, report);
         let algorithms = rules::algorithms(&section, credentials.as_ref(), report);
-        let leeway = check(duration(&section.leeway, (Duration::ZERO, MAX_LEEWAY)), "leeway", report);
         let refresh = check(duration(&section.refresh, REFRESH), "refresh", report);
         let timeout =
             check(duration(&section.timeout, (Duration::from_millis(1), MAX_TIMEOUT)), "timeout", report);
@@ -133,7 +130,6 @@ impl Settings {
             pass_through: section.pass_through,
             algorithms,
             additional_audiences: section.additional_audiences,
-            leeway: leeway?,
             userinfo: section.userinfo,
             userinfo_must_be_signed: section.userinfo_must_be_signed,
             subject: subject?,

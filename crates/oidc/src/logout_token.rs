@@ -7,7 +7,7 @@ use data_encoding::BASE64URL_NOPAD;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use usher_core::{
-    Subject, Timestamp,
+    Ctx, Subject,
     provider::{LogoutNotice, LogoutProof, LogoutReply, OneTime, UpstreamSession},
 };
 
@@ -25,19 +25,15 @@ const MAX_LIFETIME: Duration = Duration::from_hours(24);
 const MAX_SESSION_BYTES: usize = 128;
 
 /// Judges a token that was verified, and reads it.
-pub(crate) fn read(
-    token: &Verified,
-    settings: &Settings,
-    now: Timestamp,
-) -> Result<LogoutNotice, ClaimFault> {
-    let claims = &token.claims;
+pub(crate) fn read(token: &Verified, settings: &Settings, ctx: &Ctx<'_>) -> Result<LogoutNotice, ClaimFault> {
+    let (claims, now, leeway) = (&token.claims, ctx.now, ctx.skew);
     // Section 2.4: `logout+jwt` is recommended, and neither an access token's nor another event's type is it.
     if let Some(kind) = token.kind.as_deref().filter(|kind| !matches!(*kind, "logout+jwt" | "jwt")) {
         return Err(ClaimFault::Kind(Said::new(kind)));
     }
     issuer(claims, settings)?;
     audience(claims, settings)?;
-    times(claims, settings.leeway, now)?;
+    times(claims, leeway, now)?;
     // "Verify that the Logout Token contains a sub Claim, a sid Claim, or both".
     let (subject, session) = (text(claims.get("sub")), text(claims.get("sid")));
     if subject.is_none() && session.is_none() {
@@ -69,7 +65,7 @@ pub(crate) fn read(
         upstream_session: session.map(session_named),
         proof: LogoutProof::Signed,
         // "optionally verify that another Logout Token with the same jti value has not been recently received": always.
-        spend: vec![OneTime { key: format!("logout:{id}"), until: expires.plus(settings.leeway) }],
+        spend: vec![OneTime { key: format!("logout:{id}"), until: expires.plus(leeway) }],
         reply: LogoutReply::Empty,
     })
 }

@@ -139,6 +139,7 @@ impl OidcProvider {
             nonce: &state.nonce,
             access_token: tokens.access_token(),
             now: ctx.now,
+            leeway: ctx.skew,
         };
         id_token::check(&token, &expected).map_err(ProviderError::unverified)?;
         // Of the id_token alone, which is signed.
@@ -277,7 +278,7 @@ impl SsoProvider for OidcProvider {
         let raw = callback.form.one("logout_token").map_err(ProviderError::malformed)?;
         let known = self.known(ctx.now).await?;
         let token = self.verifier(&known).verify(raw, ctx.now).await?;
-        logout_token::read(&token, &self.settings, ctx.now).map_err(ProviderError::unverified)
+        logout_token::read(&token, &self.settings, ctx).map_err(ProviderError::unverified)
     }
 
     /// The client's public keys, for the provider to verify its proofs with (RFC 7517 section 5).

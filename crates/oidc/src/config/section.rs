@@ -80,8 +80,6 @@ pub(crate) struct Section {
     pub(super) algorithms: Option<Vec<Algorithm>>,
     /// Other audiences that may stand beside the client's id in an id_token.
     pub(super) additional_audiences: BTreeSet<String>,
-    /// By how much the provider's clock may be off when a token's times are looked at: at most 10 minutes.
-    pub(super) leeway: String,
     /// Whether userinfo is asked. `auto` asks it for what the id_token leaves open: a claim that `claims` or `subject`
     /// names, or, where `claims` is empty, everything, if the id_token says nothing of the person but who they are.
     pub(super) userinfo: When,
@@ -278,7 +276,6 @@ impl Default for Section {
             pass_through: BTreeSet::from([PassThrough::LoginHint, PassThrough::UiLocales]),
             algorithms: None,
             additional_audiences: BTreeSet::new(),
-            leeway: "60s".to_owned(),
             userinfo: When::Auto,
             userinfo_must_be_signed: false,
             subject: None,

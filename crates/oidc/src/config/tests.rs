@@ -47,8 +47,7 @@ fn three_keys_are_enough_and_the_rest_is_safe() {
     assert_eq!(read.algorithms.len(), 9);
     assert!(read.subject.is_claim("sub"));
     assert_eq!(read.groups, Groups::Refuse);
-    let (minute, hour, ten) = (Duration::from_mins(1), Duration::from_hours(1), Duration::from_secs(10));
-    assert_eq!((read.leeway, read.refresh, read.timeout), (minute, hour, ten));
+    assert_eq!((read.refresh, read.timeout), (Duration::from_hours(1), Duration::from_secs(10)));
     assert_eq!(read.trusted_origins.len(), 1);
     assert!(matches!(read.credentials, Credentials::Secret { place: None, .. }));
 }
@@ -209,8 +208,7 @@ fn each_mistake_is_told_at_its_key() {
             json!({ "client_secret": null, "client_authentication": "none", "algorithms": ["HS256"] }),
             "algorithms[0]",
         ),
-        ("too much leeway", json!({ "leeway": "11m" }), "leeway"),
-        ("no duration", json!({ "leeway": "some" }), "leeway"),
+        ("no duration", json!({ "refresh": "some" }), "refresh"),
         ("too often", json!({ "refresh": "59s" }), "refresh"),
         ("too rarely", json!({ "refresh": "25h" }), "refresh"),
         ("no time", json!({ "timeout": "0s" }), "timeout"),

@@ -39,6 +39,8 @@ struct Corp {
     server: Mutex<Option<OidcServer>>,
     script: OidcScript,
     entropy: SeededEntropy,
+    /// How far clocks may differ.
+    skew: Duration,
 }
 
 /// What became of one answer: the identity, or the kind of the error.
@@ -72,7 +74,8 @@ impl Corp {
         let endpoints = Url::parse(ENDPOINTS).expect("a URL");
         let provider = Arc::new(OidcProvider::new(descriptor, &endpoints, settings, calls));
         let (issuer, script) = (server.issuer(), server.script());
-        Self { provider, issuer, server: Mutex::new(Some(server)), script, entropy: SeededEntropy::new(1) }
+        let (server, entropy) = (Mutex::new(Some(server)), SeededEntropy::new(1));
+        Self { provider, issuer, server, script, entropy, skew: Duration::from_mins(1) }
     }
 
     /// From now on nobody listens.
@@ -81,7 +84,7 @@ impl Corp {
     }
 
     fn ctx(&self) -> Ctx<'_> {
-        Ctx { now: NOW, skew: Duration::from_mins(1), entropy: &self.entropy }
+        Ctx { now: NOW, skew: self.skew, entropy: &self.entropy }
     }
 
     fn demand(&self, freshness: Freshness) -> Demand {

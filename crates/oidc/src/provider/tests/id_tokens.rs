@@ -87,8 +87,8 @@ async fn a_claim_that_is_not_as_it_must_be_proves_nobody() {
 }
 
 #[tokio::test]
-async fn the_leeway_is_the_configs() {
-    let corp = Corp::with(json!({ "leeway": "0s" })).await;
+async fn the_leeway_is_what_the_operator_allows_clocks_to_differ() {
+    let corp = Corp { skew: Duration::ZERO, ..Corp::start().await };
     for (name, patch, is_good) in [
         ("expires now", json!({ "exp": second(0) }), false),
         ("expires in a second", json!({ "exp": second(1) }), true),
