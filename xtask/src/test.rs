@@ -33,6 +33,7 @@ pub fn run() -> anyhow::Result<ExitCode> {
         Component::DocumentTools,
         Component::Chromium,
         Component::Axe,
+        Component::MatrixJsSdk,
         Component::FakeTime,
         Component::ContainerLinters,
         Component::ReverseProxies,

@@ -17,6 +17,7 @@ pub mod cas_server;
 pub mod chromium;
 pub mod haproxy;
 pub mod install;
+pub mod matrix_js_sdk;
 pub mod nginx;
 pub mod oidc_provider;
 pub mod people;

@@ -13,10 +13,12 @@ use anyhow::Context as _;
 
 use super::Progress;
 
+mod bundle;
 mod debian;
 mod node;
 mod python;
 
+use bundle::Bundle;
 use debian::Package;
 use node::NodePackage;
 use python::Environment;
@@ -38,6 +40,8 @@ pub enum Component {
     Axe,
     /// An OpenID Provider, from the npm registry.
     OidcProvider,
+    /// The client library of Element Web, bundled for the browser, from the npm registry.
+    MatrixJsSdk,
     /// A clock that is wrong by as much as a test wants, from Debian.
     FakeTime,
     /// What looks at `docker-compose.yml` and `Dockerfile` without an engine: Debian's `docker-compose`, and hadolint
@@ -56,10 +60,11 @@ struct Needs {
     packages: &'static [Package],
     environment: Option<&'static Environment>,
     node: Option<NodePackage>,
+    bundle: Option<&'static Bundle>,
 }
 
 impl Needs {
-    const NOTHING: Self = Self { packages: &[], environment: None, node: None };
+    const NOTHING: Self = Self { packages: &[], environment: None, node: None, bundle: None };
 }
 
 const SYNAPSE: Environment = Environment {
@@ -111,6 +116,17 @@ const FAKE_TIME: Package = Package { name: "libfaketime", about_seconds: 3 };
 const AXE: NodePackage = NodePackage { name: "axe-core", version: "4.14.1", about_seconds: 5 };
 const OIDC_PROVIDER: NodePackage =
     NodePackage { name: "oidc-provider", version: "9.13.3", about_seconds: 10 };
+const MATRIX_JS_SDK: Bundle = Bundle {
+    name: "matrix-js-sdk",
+    manifest: include_str!("../../components/matrix_js_sdk/package.json"),
+    lock: include_str!("../../components/matrix_js_sdk/package-lock.json"),
+    entry: "matrix-js-sdk/lib/browser-index.js",
+    fetches: &[(
+        "@matrix-org/matrix-sdk-crypto-wasm/pkg/matrix_sdk_crypto_wasm_bg.wasm",
+        "pkg/matrix_sdk_crypto_wasm_bg.wasm",
+    )],
+    about_seconds: 10,
+};
 const POSTGRES: Package = Package { name: "postgresql", about_seconds: 30 };
 
 const SAML_LIBRARIES: [Package; 5] = [
@@ -132,6 +148,7 @@ impl Component {
             Self::Chromium => Needs { packages: &CHROMIUM, ..Needs::NOTHING },
             Self::Axe => Needs { node: Some(AXE), ..Needs::NOTHING },
             Self::OidcProvider => Needs { node: Some(OIDC_PROVIDER), ..Needs::NOTHING },
+            Self::MatrixJsSdk => Needs { bundle: Some(&MATRIX_JS_SDK), ..Needs::NOTHING },
             Self::FakeTime => Needs { packages: &[FAKE_TIME], ..Needs::NOTHING },
             Self::ContainerLinters => {
                 Needs { packages: &COMPOSE, environment: Some(&HADOLINT), ..Needs::NOTHING }
@@ -178,10 +195,16 @@ pub(super) fn oidc_provider_package() -> anyhow::Result<PathBuf> {
     OIDC_PROVIDER.directory(&lab_dir()).context("call install::ensure(&[Component::OidcProvider], ..) first")
 }
 
+/// Where matrix-js-sdk's module lies; an error if it was not made.
+pub(super) fn matrix_js_sdk() -> anyhow::Result<PathBuf> {
+    let directory = MATRIX_JS_SDK.directory(&lab_dir());
+    directory.context("call install::ensure(&[Component::MatrixJsSdk], ..) first")
+}
+
 /// Installs what is missing of `components`.
 ///
 /// Fails if a Debian package is missing and this user may not install it (the error holds the command to run), or if
-/// apt or pip fails (the error holds what they said).
+/// apt, pip or npm fails (the error holds what they said).
 pub async fn ensure(components: &[Component], progress: &Progress) -> anyhow::Result<()> {
     ensure_in(&lab_dir(), components, progress).await
 }
@@ -190,6 +213,7 @@ async fn ensure_in(lab: &Path, components: &[Component], progress: &Progress) ->
     let mut packages: Vec<Package> = Vec::new();
     let mut environments: Vec<&Environment> = Vec::new();
     let mut node_packages: Vec<NodePackage> = Vec::new();
+    let mut bundles: Vec<&Bundle> = Vec::new();
     for component in components {
         let needs = component.needs();
         for package in needs.packages {
@@ -199,15 +223,17 @@ async fn ensure_in(lab: &Path, components: &[Component], progress: &Progress) ->
         }
         environments.extend(needs.environment.filter(|environment| environment.python(lab).is_err()));
         node_packages.extend(needs.node.filter(|package| package.directory(lab).is_err()));
+        bundles.extend(needs.bundle.filter(|bundle| bundle.directory(lab).is_err()));
     }
-    if packages.is_empty() && environments.is_empty() && node_packages.is_empty() {
+    let needs_npm = !node_packages.is_empty() || !bundles.is_empty();
+    if packages.is_empty() && environments.is_empty() && !needs_npm {
         return Ok(());
     }
     let lock = lock(lab, progress).await?;
     if !environments.is_empty() && python::find_interpreter().await.is_none() {
         packages.push(python::PACKAGE);
     }
-    if !node_packages.is_empty() && !node::has_npm().await {
+    if needs_npm && !node::has_npm().await {
         packages.push(node::PACKAGE);
     }
     debian::install(&packages, progress).await?;
@@ -220,6 +246,11 @@ async fn ensure_in(lab: &Path, components: &[Component], progress: &Progress) ->
     for package in node_packages {
         if package.directory(lab).is_err() {
             package.install(lab, progress).await?;
+        }
+    }
+    for bundle in bundles {
+        if bundle.directory(lab).is_err() {
+            bundle.make(lab, progress).await?;
         }
     }
     drop(lock);
@@ -259,6 +290,7 @@ mod tests {
             Component::Chromium,
             Component::Axe,
             Component::OidcProvider,
+            Component::MatrixJsSdk,
             Component::FakeTime,
             Component::ContainerLinters,
             Component::ContainerEngine,
@@ -266,8 +298,8 @@ mod tests {
             Component::SamlLibraries,
         ] {
             let needs = component.needs();
-            let is_something =
-                !needs.packages.is_empty() || needs.environment.is_some() || needs.node.is_some();
+            let of_npm = needs.node.is_some() || needs.bundle.is_some();
+            let is_something = !needs.packages.is_empty() || needs.environment.is_some() || of_npm;
             assert!(is_something, "{component:?}");
         }
     }

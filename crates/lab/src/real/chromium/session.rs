@@ -42,6 +42,11 @@ impl Session {
         call(&self.http, Method::POST, self.url.join(command)?, Some(body)).await
     }
 
+    /// A command that ends something.
+    pub(super) async fn delete(&self, command: &str) -> anyhow::Result<Value> {
+        call(&self.http, Method::DELETE, self.url.join(command)?, None).await
+    }
+
     /// A command of the devtools protocol, <https://chromedevtools.github.io/devtools-protocol/>.
     pub(super) async fn devtools(&self, command: &str, parameters: Value) -> anyhow::Result<Value> {
         self.post("goog/cdp/execute", &json!({ "cmd": command, "params": parameters })).await

@@ -29,6 +29,8 @@ pub struct Tab(String);
 /// Something the browser was about to fetch, or to hand to an app.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
+    /// The method; `OPTIONS` is the browser's own question before another.
+    pub method: String,
     /// The address, with its query: it may hold tickets and tokens.
     pub url: String,
     /// Whether a page was to be replaced by it.
@@ -147,6 +149,12 @@ impl Window {
         Ok(())
     }
 
+    /// Closes the tab in front. Another has to be brought there next.
+    pub async fn close_tab(&self) -> anyhow::Result<()> {
+        self.session.delete("window").await?;
+        Ok(())
+    }
+
     /// Runs a function's body in the page, promises awaited. The page's policy on scripts does not bind it.
     pub async fn run(&self, script: &str) -> anyhow::Result<Value> {
         self.session.post("execute/sync", &json!({ "script": script, "args": [] })).await
@@ -176,8 +184,9 @@ impl Window {
             let event: Value = serde_json::from_str(entry["message"].as_str().unwrap_or_default())?;
             let (event, parameters) = (&event["message"]["method"], &event["message"]["params"]);
             if event == "Network.requestWillBeSent" {
-                let url = parameters["request"]["url"].as_str().unwrap_or_default().to_owned();
-                requests.push(Request { url, is_navigation: parameters["type"] == "Document" });
+                let text = |name: &str| parameters["request"][name].as_str().unwrap_or_default().to_owned();
+                let is_navigation = parameters["type"] == "Document";
+                requests.push(Request { method: text("method"), url: text("url"), is_navigation });
             }
         }
         Ok(requests)
