@@ -29,6 +29,7 @@ use usher_lab::{
     usher::Usher,
 };
 
+pub(crate) use self::signing_in::world_behind;
 use self::{
     echo::{Echo, Heard},
     spellings::{ODD, OURS, THEIRS, respelled},
@@ -44,7 +45,7 @@ const HOST: &str = "matrix.eng.localhost";
 const PORTAL: &str = "portal.localhost";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+pub(crate) enum Kind {
     Nginx,
     Caddy,
     Haproxy,

@@ -5,7 +5,7 @@ mod accounts;
 mod alone;
 mod desk;
 mod devices;
-mod keys;
+pub(crate) mod keys;
 mod others;
 mod pages;
 mod popup;
@@ -14,7 +14,7 @@ mod problems;
 use crate::{at_host::App, world::World};
 
 /// The devices of an app's person, as the homeserver itself says.
-async fn devices(world: &World, app: &App) -> anyhow::Result<Vec<String>> {
+pub(crate) async fn devices(world: &World, app: &App) -> anyhow::Result<Vec<String>> {
     let devices = world.components().eng.devices(app.access_token()).await?;
     let mut ids: Vec<_> = devices.into_iter().map(|device| device.device_id).collect();
     ids.sort();

@@ -4,7 +4,7 @@ use anyhow::{Context as _, ensure};
 use url::{Url, form_urlencoded};
 use usher_lab::real::{
     cas_server,
-    chromium::{Look, Request, Window},
+    chromium::{Look, Request, Tab, Window},
 };
 
 use crate::components::{chromium, eventually};
@@ -69,6 +69,18 @@ impl Visitor {
             Ok((seen == heading).then_some(()))
         });
         seen.await.with_context(|| format!("expected the page {heading:?}"))
+    }
+
+    /// Clicks what opens a window, and comes to that.
+    pub(crate) async fn opens_window(&self, selector: &str) -> anyhow::Result<Tab> {
+        let before = self.window.tabs().await?;
+        self.window.click(selector).await?;
+        let opened = eventually("a window opens", async || {
+            Ok(self.window.tabs().await?.into_iter().find(|tab| !before.contains(tab)))
+        })
+        .await?;
+        self.window.bring_to_front(&opened).await?;
+        Ok(opened)
     }
 
     /// Waits until the browser is at a site, and gives the login token in its address.

@@ -5,25 +5,41 @@ use std::{net::SocketAddr, time::Duration};
 use anyhow::Context as _;
 use reqwest::{Method, StatusCode};
 use serde_json::json;
-use url::{Url, form_urlencoded};
-use usher_lab::{browser::loopback_client, real::free_port};
+use url::form_urlencoded;
+use usher_lab::{
+    browser::loopback_client,
+    real::{free_port, reverse_proxy::ReverseProxy},
+};
 
-use super::{HOST, Kind, PORTAL};
-use crate::{client::Client, config::APP, database, world::World};
+use super::{Kind, PORTAL};
+use crate::{
+    client::Client,
+    config::{APP, Portal},
+    database,
+    world::World,
+};
 
-/// Alice begins at her homeserver's own address, and all she and her app ever talk to is the proxy.
-pub(super) async fn people_sign_in_at_their_homeservers_host(kind: Kind) -> anyhow::Result<()> {
+/// A portal, and one homeserver's own host, at one proxy with what is printed for it.
+pub(crate) async fn world_behind(
+    kind: Kind,
+    edit: impl FnOnce(&mut Portal),
+) -> anyhow::Result<(World, ReverseProxy)> {
     let address = SocketAddr::from(([127, 0, 0, 1], free_port()?));
     let world = World::start_with(database::Kind::Sqlite, |config| {
         config.public_base_url = format!("http://{PORTAL}:{}/", address.port());
         config.trusted_proxies = vec!["127.0.0.1".to_owned()];
-        config.homeservers[0]["hosts"] = json!([HOST]);
-        config.homeservers[0]["base_url"] = json!(format!("http://{HOST}:{}", address.port()));
+        config.stand_at_host();
+        edit(config);
     })
     .await?;
-    let _proxy = kind.start(&world.config, address).await?;
+    let proxy = kind.start(&world.config, address).await?;
+    Ok((world, proxy))
+}
 
-    let host = Url::parse(&format!("http://{HOST}:{}/", address.port()))?;
+/// Alice begins at her homeserver's own address, and all she and her app ever talk to is the proxy.
+pub(super) async fn people_sign_in_at_their_homeservers_host(kind: Kind) -> anyhow::Result<()> {
+    let (world, _proxy) = world_behind(kind, |_| {}).await?;
+    let host = world.config.host_url();
     let client = Client::at(&host)?;
     let flows = client.call(Method::GET, "_matrix/client/v3/login", None).await?;
     let kinds: Vec<_> =

@@ -50,16 +50,8 @@ impl Desk {
 
     /// Presses the client's button, and comes to the window that it opens; the first request is number 1.
     pub(super) async fn opens_window(&self, number: usize) -> anyhow::Result<Tab> {
-        let window = &self.visitor.window;
-        window.bring_to_front(&self.client).await?;
-        let before = window.tabs().await?;
-        window.click(&format!("section:nth-of-type({number}) button")).await?;
-        let opened = eventually("a window opens", async || {
-            Ok(window.tabs().await?.into_iter().find(|tab| !before.contains(tab)))
-        })
-        .await?;
-        window.bring_to_front(&opened).await?;
-        Ok(opened)
+        self.visitor.window.bring_to_front(&self.client).await?;
+        self.visitor.opens_window(&format!("section:nth-of-type({number}) button")).await
     }
 
     /// Goes back to the client and presses "Continue".

@@ -14,7 +14,7 @@ use crate::{
 const UPLOAD: &str = "POST v3/keys/device_signing/upload";
 
 /// The master key that the homeserver has of somebody.
-async fn master_key(world: &World, app: &App) -> anyhow::Result<Value> {
+pub(crate) async fn master_key(world: &World, app: &App) -> anyhow::Result<Value> {
     let query = json!({ "device_keys": { &app.user: [] } });
     let path = "_matrix/client/v3/keys/query";
     let (status, mut said) =
