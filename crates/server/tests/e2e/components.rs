@@ -22,6 +22,7 @@ use usher_lab::{
         cas_server::{CasServer, CasServerOptions},
         chromium::Chromium,
         install::{self, Component},
+        matrix_js_sdk::MatrixJsSdk,
         oidc_provider::OidcProvider,
         postgres::Postgres,
         synapse::{ApplicationService, Synapse, SynapseOptions},
@@ -129,6 +130,12 @@ pub(crate) async fn chromium() -> anyhow::Result<&'static Chromium> {
 pub(crate) async fn axe() -> anyhow::Result<Axe> {
     install::ensure(&[Component::Axe], &Progress::printing()).await?;
     Axe::read()
+}
+
+/// A client's library, for pages in a browser.
+pub(crate) async fn matrix_js_sdk() -> anyhow::Result<MatrixJsSdk> {
+    install::ensure(&[Component::MatrixJsSdk], &Progress::printing()).await?;
+    MatrixJsSdk::read()
 }
 
 impl Components {

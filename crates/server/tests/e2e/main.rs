@@ -33,6 +33,7 @@ mod getting_in;
 mod giving;
 mod health;
 mod homeserver_faults;
+mod js_sdk;
 mod landing;
 mod links;
 mod logout;
