@@ -9,31 +9,24 @@
 mod http_tap;
 mod postgres_tap;
 mod tape;
+mod tapped;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use reqwest::StatusCode;
-use serde_json::json;
-use tokio::task::JoinHandle;
 use url::Url;
 
-use self::{
-    http_tap::HttpTap,
-    postgres_tap::PostgresTap,
-    tape::{Moment, Tape},
+pub(crate) use self::{
+    tape::Moment,
+    tapped::{Tapped, name_of},
 };
 use crate::{
     components::run,
-    config::Portal,
-    database::Kind,
     getting_in::{At, token_of},
     person::{Landed, Person},
-    scripted::{SERVER_NAME, Stage, engineer},
+    scripted::{SERVER_NAME, engineer},
 };
-
-/// How long Usher waits for the homeserver. The lease on a login token ends five seconds later.
-const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// From the callback of a person whom nobody knows to their login token, at a trusted client.
 const FIRST_CALLBACK: [&str; 19] = [
@@ -68,34 +61,6 @@ const CLICK: [&str; 1] = ["INSERT INTO login_tokens"];
 const REDEEM: [&str; 6] =
     ["UPDATE login_tokens", "POST /login", "BEGIN", "UPDATE login_tokens", "INSERT INTO sessions", "COMMIT"];
 
-/// A stage on which every step can be stopped, and how many people have been on it.
-struct Tapped {
-    stage: Stage,
-    tape: Tape,
-    people: usize,
-    _between: Between,
-}
-
-/// Between Usher and the world.
-#[derive(Debug)]
-struct Between {
-    postgres: PostgresTap,
-    homeserver: HttpTap,
-    cas: HttpTap,
-}
-
-impl Between {
-    /// Has Usher ask these instead of those in its config.
-    fn stand_in(&self, config: &mut Portal) -> anyhow::Result<()> {
-        config.database_url = self.postgres.stand_in_for(&config.database_url)?;
-        config.cas_base_url = self.cas.stand_in_for(&config.cas_base_url)?;
-        let section = &mut config.homeservers[0];
-        let upstream = section["upstream_url"].as_str().unwrap_or_default();
-        section["upstream_url"] = json!(self.homeserver.stand_in_for(upstream)?);
-        Ok(())
-    }
-}
-
 /// A login token whose first use was cut short; the client tries again when all the others have been cut short too.
 struct CutShort {
     name: String,
@@ -106,56 +71,11 @@ struct CutShort {
 }
 
 impl Tapped {
-    async fn set() -> anyhow::Result<Self> {
-        let tape = Tape::default();
-        let between = Between {
-            postgres: PostgresTap::start(tape.clone()).await?,
-            homeserver: HttpTap::start(tape.clone()).await?,
-            cas: HttpTap::start(tape.clone()).await?,
-        };
-        let mut standing = Ok(());
-        let stage =
-            Stage::set_with(Kind::Postgres, TIMEOUT, |config| standing = between.stand_in(config)).await?;
-        standing?;
-        Ok(Self { stage, tape, people: 0, _between: between })
-    }
-
-    /// Somebody whom nobody knows sits down at every browser; their Matrix id, to be.
-    fn enter_somebody(&mut self) -> String {
-        self.people += 1;
-        let subject = format!("person{}", self.people);
-        self.stage.enter(&engineer(&subject, "Somebody Else"));
-        format!("@{subject}:{SERVER_NAME}")
-    }
-
     /// They have signed in at CAS, and their browser is about to come back.
     async fn at_callback(&self, at: At) -> anyhow::Result<(Arc<Person>, Url)> {
         let person = Arc::new(self.stage.person_stopping_at_callback());
         let callback = person.callback_for(at.client()).await?;
         Ok((person, callback))
-    }
-
-    /// Stops at a step, kills Usher there, and starts it again.
-    async fn kill_at<T: std::fmt::Debug + Send + 'static>(
-        &mut self,
-        index: usize,
-        moment: Moment,
-        request: impl Future<Output = anyhow::Result<T>> + Send + 'static,
-    ) -> anyhow::Result<()> {
-        let stop = self.tape.stop_at(index, moment);
-        let request: JoinHandle<_> = tokio::spawn(request);
-        stop.arrived().await?;
-        self.stage.kill_during(request).await?;
-        drop(stop);
-        self.stage.database.settled().await?;
-        self.stage.usher.start_again().await
-    }
-
-    /// The same while nobody asks anything.
-    async fn die_and_rise(&mut self) -> anyhow::Result<()> {
-        self.stage.usher.kill()?;
-        self.stage.database.settled().await?;
-        self.stage.usher.start_again().await
     }
 
     /// One account for each person who was here, and one link to it; nobody else on the homeserver.
@@ -172,17 +92,13 @@ impl Tapped {
     }
 }
 
-fn name_of(what: &str, steps: &[&str], index: usize, moment: Moment) -> String {
-    format!("{what}, killed {moment:?} step {index} ({})", steps[index]).to_lowercase()
-}
-
 const CHANGED: &str =
     "a login has other steps than those listed here: mend the list, and think of a crash at each";
 
 #[test]
 fn the_steps_of_a_login_are_those_that_are_listed() -> anyhow::Result<()> {
     run(async {
-        let mut tapped = Tapped::set().await?;
+        let mut tapped = Tapped::set(|_| {}).await?;
         tapped.enter_somebody();
         for (what, at, callback_steps) in [
             ("a first visit", At::Trusted, &FIRST_CALLBACK[..]),
@@ -210,7 +126,7 @@ fn the_steps_of_a_login_are_those_that_are_listed() -> anyhow::Result<()> {
 #[test]
 fn whoever_is_cut_off_on_their_way_back_from_the_sign_in_gets_in() -> anyhow::Result<()> {
     run(async {
-        let mut tapped = Tapped::set().await?;
+        let mut tapped = Tapped::set(|_| {}).await?;
         for (what, at, steps) in [
             ("a first visit", At::Trusted, &FIRST_CALLBACK[..]),
             ("a later one", At::Trusted, &LATER_CALLBACK[..]),
@@ -248,7 +164,7 @@ fn whoever_is_cut_off_on_their_way_back_from_the_sign_in_gets_in() -> anyhow::Re
 #[test]
 fn whoever_is_cut_off_by_their_click_clicks_again() -> anyhow::Result<()> {
     run(async {
-        let mut tapped = Tapped::set().await?;
+        let mut tapped = Tapped::set(|_| {}).await?;
         for moment in Moment::BOTH {
             let name = name_of("the page that asks", &CLICK, 0, moment);
             let user = tapped.enter_somebody();
@@ -269,7 +185,7 @@ fn whoever_is_cut_off_by_their_click_clicks_again() -> anyhow::Result<()> {
 #[test]
 fn whoever_is_cut_off_while_their_token_is_redeemed_gets_one_session_on_one_device() -> anyhow::Result<()> {
     run(async {
-        let mut tapped = Tapped::set().await?;
+        let mut tapped = Tapped::set(|_| {}).await?;
         let mut cut_short = Vec::new();
         for (index, moment) in (0..REDEEM.len()).flat_map(|index| Moment::BOTH.map(|moment| (index, moment)))
         {
@@ -306,7 +222,7 @@ fn whoever_is_cut_off_while_their_token_is_redeemed_gets_one_session_on_one_devi
 #[test]
 fn whoever_is_between_two_requests_when_usher_dies_does_not_notice() -> anyhow::Result<()> {
     run(async {
-        let mut tapped = Tapped::set().await?;
+        let mut tapped = Tapped::set(|_| {}).await?;
         let user = tapped.enter_somebody();
         let (person, callback) = tapped.at_callback(At::Untrusted).await?;
         tapped.die_and_rise().await.context("at the single sign-on's page")?;

@@ -18,12 +18,12 @@ use crate::{
 };
 
 /// The lease on a login token ends five seconds later.
-const TIMEOUT: Duration = Duration::from_secs(1);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(1);
 /// A writer that has held the file for so many looks in a row is one that counts.
 const LOOKS: usize = 10;
 
 /// One write: what is done to a table, and the state that it writes, if the table has states.
-type Write = (&'static str, &'static str, Option<&'static str>);
+pub(crate) type Write = (&'static str, &'static str, Option<&'static str>);
 
 /// Of a first visit, from the callback to the login token.
 const FIRST_CALLBACK: [Write; 7] = [
@@ -43,7 +43,7 @@ const REDEEM: [Write; 3] = [
 ];
 
 /// Has every write of anybody noted from now on.
-async fn note_writes(database: &Database) -> anyhow::Result<()> {
+pub(crate) async fn note_writes(database: &Database) -> anyhow::Result<()> {
     let mut sql = String::from("CREATE TABLE noted (step TEXT NOT NULL);");
     for table in database.row_counts().await?.keys() {
         let columns = format!("SELECT name FROM pragma_table_info('{table}')");
@@ -61,14 +61,14 @@ async fn note_writes(database: &Database) -> anyhow::Result<()> {
 }
 
 /// What was noted, in order, and forgets it.
-async fn noted(database: &Database) -> anyhow::Result<Vec<String>> {
+pub(crate) async fn noted(database: &Database) -> anyhow::Result<Vec<String>> {
     // The column comes sorted, and rows have numbers.
     let rows = database.column("SELECT printf('%08d', rowid) || step FROM noted").await?;
     database.execute("DELETE FROM noted").await?;
     Ok(rows.into_iter().map(|row| row[8..].to_owned()).collect())
 }
 
-fn named(writes: &[Write]) -> Vec<String> {
+pub(crate) fn named(writes: &[Write]) -> Vec<String> {
     let name = |&(event, table, state): &Write| match state {
         Some(state) => format!("{event} {table} {state}"),
         None => format!("{event} {table}"),
@@ -77,7 +77,11 @@ fn named(writes: &[Write]) -> Vec<String> {
 }
 
 /// Has the next such write count for half a minute, with the file locked.
-async fn stop_at(database: &Database, (event, table, state): Write, when: &str) -> anyhow::Result<()> {
+pub(crate) async fn stop_at(
+    database: &Database,
+    (event, table, state): Write,
+    when: &str,
+) -> anyhow::Result<()> {
     let condition = state.map(|state| format!("WHEN NEW.state = '{state}'")).unwrap_or_default();
     let sql = format!(
         "CREATE TABLE IF NOT EXISTS numbers (n INTEGER NOT NULL);
@@ -90,7 +94,7 @@ async fn stop_at(database: &Database, (event, table, state): Write, when: &str) 
 }
 
 /// Waits until somebody counts.
-async fn stopped(database: &Database) -> anyhow::Result<()> {
+pub(crate) async fn stopped(database: &Database) -> anyhow::Result<()> {
     let mut in_a_row = 0;
     eventually("a write is stopped", async || {
         in_a_row = if database.is_locked().await? { in_a_row + 1 } else { 0 };
@@ -99,7 +103,7 @@ async fn stopped(database: &Database) -> anyhow::Result<()> {
     .await
 }
 
-fn name_of(write: Write, when: &str) -> String {
+pub(crate) fn name_of(write: Write, when: &str) -> String {
     format!("killed {} {}", when.to_lowercase(), named(&[write]).concat())
 }
 

@@ -5,11 +5,14 @@ mod accounts;
 mod alone;
 mod desk;
 mod devices;
+mod every_step;
+mod every_write;
 pub(crate) mod keys;
 mod others;
 mod pages;
 mod popup;
 mod problems;
+mod walk;
 
 use crate::{at_host::App, world::World};
 

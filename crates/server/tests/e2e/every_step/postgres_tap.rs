@@ -3,7 +3,7 @@
 //! As much of the protocol as tells statements apart
 //! (<https://www.postgresql.org/docs/15/protocol-message-formats.html>). A client asks in rounds, each of which ends with
 //! `Sync` or is one simple `Query`, and is answered with one `ReadyForQuery`. A round that only prepares a statement,
-//! or only asks whether anybody is there, changes nothing and is no step.
+//! or only asks whether anybody is there, changes nothing and is no step; nor is what Usher looks up by itself now and then.
 
 use std::{
     collections::HashMap,
@@ -23,6 +23,9 @@ use super::tape::Tape;
 
 /// Longer than any message of Usher's.
 const MAX_MESSAGE: usize = 1 << 20;
+
+/// Whether there is something to be done in the background.
+const LOOKED_UP: [&str; 2] = ["SELECT FROM endings", "SELECT FROM provisioning"];
 
 /// Listens; connections end with it.
 #[derive(Debug)]
@@ -118,7 +121,7 @@ impl Session {
 
     /// What Usher asks at once, and the statement in it.
     async fn round(&mut self) -> anyhow::Result<(Vec<u8>, Option<String>)> {
-        let (mut round, mut step) = (Vec::new(), None);
+        let (mut round, mut step): (_, Option<String>) = (Vec::new(), None);
         loop {
             let message = read_message(&mut self.usher).await?;
             round.extend_from_slice(&message.bytes);
@@ -134,7 +137,7 @@ impl Session {
                     step = Some(self.statements.get(&name).context("a statement nobody prepared")?.clone());
                 }
                 b'Q' => return Ok((round, Some(name_of(&String::from_utf8_lossy(&next()))))),
-                b'S' => return Ok((round, step)),
+                b'S' => return Ok((round, step.filter(|step| !LOOKED_UP.contains(&step.as_str())))),
                 // Goodbye has no answer.
                 b'X' => anyhow::bail!("the connection is closed"),
                 _ => {}
@@ -166,10 +169,14 @@ async fn read_message(stream: &mut TcpStream) -> anyhow::Result<Message> {
     Ok(Message { kind, bytes })
 }
 
-/// `INSERT INTO accounts`: enough to know a statement by, among those of a login.
+/// `INSERT INTO accounts`: enough to know a statement by, among those of a login or of a request.
 fn name_of(sql: &str) -> String {
     let words: Vec<&str> = sql.split_whitespace().collect();
-    let after = |word: &str| words.iter().skip_while(|it| **it != word).nth(1).copied().unwrap_or_default();
+    // The first that is a table's name and not a query of its own.
+    let after = |word: &str| {
+        let mut pairs = words.windows(2).filter(|pair| pair[0] == word && !pair[1].starts_with('('));
+        pairs.next().map(|pair| pair[1]).unwrap_or_default()
+    };
     match words.first().copied().unwrap_or_default() {
         "INSERT" => format!("INSERT INTO {}", after("INTO")),
         "UPDATE" => format!("UPDATE {}", after("UPDATE")),

@@ -13,7 +13,7 @@ const ARRIVAL: Duration = Duration::from_secs(30);
 
 /// On which side of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Moment {
+pub(crate) enum Moment {
     /// Asked, and the question has not arrived.
     Before,
     /// Done, and the answer has not arrived.
@@ -21,12 +21,12 @@ pub(super) enum Moment {
 }
 
 impl Moment {
-    pub(super) const BOTH: [Self; 2] = [Self::Before, Self::After];
+    pub(crate) const BOTH: [Self; 2] = [Self::Before, Self::After];
 }
 
 /// Clones are the same tape.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Tape(Arc<Mutex<State>>);
+pub(crate) struct Tape(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -55,12 +55,12 @@ pub(super) struct Stopped;
 
 impl Tape {
     /// Begins anew: what is asked from now on is noted.
-    pub(super) fn start(&self) {
+    pub(crate) fn start(&self) {
         *self.state() = State { is_running: true, ..State::default() };
     }
 
     /// Ends; what was noted.
-    pub(super) fn end(&self) -> Vec<String> {
+    pub(crate) fn end(&self) -> Vec<String> {
         std::mem::take(&mut *self.state()).steps
     }
 
