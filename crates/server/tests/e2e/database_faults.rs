@@ -14,7 +14,7 @@ use usher_lab::real::postgres::Postgres;
 
 use crate::{
     components::{eventually, run},
-    config::APP,
+    config::{APP, Portal},
     database::{Database, Kind},
     footprint::limit_file_size,
     person::Landed,
@@ -28,7 +28,10 @@ const BOUND: Duration = Duration::from_secs(25);
 /// As long as the database is away.
 const AWAY: Duration = Duration::from_secs(10);
 
-async fn soon<T>(what: &str, answer: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+pub(crate) async fn soon<T>(
+    what: &str,
+    answer: impl Future<Output = anyhow::Result<T>>,
+) -> anyhow::Result<T> {
     tokio::time::timeout(BOUND, answer).await.with_context(|| format!("{what}: not answered in time"))?
 }
 
@@ -191,9 +194,14 @@ fn a_postgres_that_answers_nothing_keeps_nobody_waiting_for_long() -> anyhow::Re
 }
 
 async fn stage_on_its_own_postgres() -> anyhow::Result<(Postgres, Stage)> {
+    on_its_own_postgres(|_| {}).await
+}
+
+/// With a config that `edit` has changed.
+pub(crate) async fn on_its_own_postgres(edit: impl FnOnce(&mut Portal)) -> anyhow::Result<(Postgres, Stage)> {
     let postgres = Postgres::start().await?;
     let url = postgres.create_database("usher").await?;
-    let stage = Stage::set_on(Database::at(&url), TIMEOUT, |_| {}).await?;
+    let stage = Stage::set_on(Database::at(&url), TIMEOUT, edit).await?;
     Ok((postgres, stage))
 }
 

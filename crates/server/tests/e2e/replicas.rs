@@ -46,8 +46,8 @@ impl Proxy {
 }
 
 /// Two replicas on one Postgres, behind a proxy that sends every request to the other one.
-struct Pair {
-    world: World,
+pub(crate) struct Pair {
+    pub(crate) world: World,
     proxy: Arc<Proxy>,
     _server: ScriptedServer,
     _second: Usher,
@@ -58,6 +58,11 @@ struct Pair {
 impl Pair {
     /// With `selection`, if not by department.
     async fn start(selection: Option<Value>) -> anyhow::Result<Self> {
+        Self::start_with(|config| config.selection = selection).await
+    }
+
+    /// With a config that `edit` has changed.
+    pub(crate) async fn start_with(edit: impl FnOnce(&mut Portal)) -> anyhow::Result<Self> {
         let replicas = [Portal::at_a_free_port()?, Portal::at_a_free_port()?];
         let proxy = Arc::new(Proxy {
             replicas: [address(&replicas[0])?, address(&replicas[1])?],
@@ -74,7 +79,7 @@ impl Pair {
         let world = World::start_with(Kind::Postgres, |config| {
             config.public_base_url.clone_from(&public);
             config.listen.clone_from(&replicas[0].listen);
-            config.selection = selection;
+            edit(config);
         })
         .await?;
         let directory = tempfile::tempdir()?;
@@ -83,7 +88,7 @@ impl Pair {
         Ok(Self { world, proxy, _server: server, _second: second, _directory: directory })
     }
 
-    fn served(&self) -> usize {
+    pub(crate) fn served(&self) -> usize {
         self.proxy.served.load(Ordering::SeqCst)
     }
 }

@@ -7,11 +7,14 @@ mod desk;
 mod devices;
 mod every_step;
 mod every_write;
+mod flood;
 pub(crate) mod keys;
 mod others;
+mod outages;
 mod pages;
 mod popup;
 mod problems;
+mod replicas;
 mod walk;
 
 use crate::{at_host::App, world::World};
