@@ -68,7 +68,12 @@ const TOKEN_REPETITION: [&str; 8] = [
     "COMMIT",
 ];
 /// "This was not me".
-const DENIAL: [&str; 3] = ["SELECT FROM ui_auth_sessions", "UPDATE ui_auth_sessions", "POST /delete_devices"];
+const DENIAL: [&str; 4] = [
+    "SELECT FROM ui_auth_sessions",
+    "UPDATE ui_auth_sessions",
+    "POST /delete_devices",
+    "UPDATE ui_auth_sessions",
+];
 
 const CHANGED: &str =
     "a request has other steps than those listed here: mend the list, and think of a crash at each";

@@ -57,7 +57,7 @@ fn the_writes_of_a_request_are_those_that_are_listed() -> anyhow::Result<()> {
         let walk = Walk::to_delete(&stage, &phone, "TABLET").come_before(Part::Click).await?;
         noted(&stage.database).await?;
         walk.deny().await?;
-        assert_eq!(noted(&stage.database).await?, named(&[DENIAL]), "a denial. {CHANGED}");
+        assert_eq!(noted(&stage.database).await?, named(&[DENIAL, DENIAL]), "a denial. {CHANGED}");
         Ok(())
     })
 }
