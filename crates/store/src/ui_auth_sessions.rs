@@ -205,8 +205,11 @@ pub async fn insert(db: impl Into<Db<'_>>, new: &NewSession<'_>, max_open: u32) 
     Ok(inserted == 1)
 }
 
-/// Drops the oldest pending sessions of a device, so that no more than `max_open` are open; how many went. Not `newest`,
-/// whatever the clocks of the replicas that made the others said.
+/// Drops the oldest pending session of a device, if more than `max_open` are open; whether one went. Not `newest`, whatever
+/// the clocks of the replicas that made the others said.
+///
+/// One at a time: two statements that each took several, in another order, would wait for each other on Postgres until it
+/// ends one of them.
 #[tracing::instrument(level = "debug", skip_all)]
 pub async fn delete_oldest(
     db: impl Into<Db<'_>>,
@@ -215,10 +218,10 @@ pub async fn delete_oldest(
     newest: &UiAuthSessionHash,
     max_open: u32,
     now: Timestamp,
-) -> Result<u64, StoreError> {
-    execute!(
+) -> Result<bool, StoreError> {
+    let deleted = execute!(
         db,
-        "DELETE FROM ui_auth_sessions WHERE session_hash IN
+        "DELETE FROM ui_auth_sessions WHERE state = 'pending' AND session_hash =
              (SELECT session_hash FROM
                   (SELECT session_hash, state,
                        ROW_NUMBER() OVER (ORDER BY CASE WHEN state <> 'pending' THEN 0
@@ -227,13 +230,15 @@ pub async fn delete_oldest(
                    FROM ui_auth_sessions
                    WHERE mxid = $1 AND device_id = $2 AND state IN ('pending', 'confirmed', 'claimed')
                        AND expires_at > $4) AS ranked
-              WHERE place > $3 AND state = 'pending')",
+              WHERE place > $3 AND state = 'pending'
+              ORDER BY place DESC LIMIT 1)",
         mxid.as_str(),
         device_id.as_str(),
         i64::from(max_open),
         now.as_millis(),
         newest.as_str(),
-    )
+    )?;
+    Ok(deleted == 1)
 }
 
 /// Whether somebody is linked to an account, and how many sessions its device has open.

@@ -24,6 +24,9 @@ use super::{
 };
 use crate::app::{App, ServedHomeserver};
 
+/// So many sessions more than may wait make room for one request; the next one goes on.
+const MOST_AT_ONCE: u64 = 31;
+
 /// A request, taken apart.
 #[derive(Clone, Debug)]
 pub(crate) struct Asked {
@@ -113,7 +116,8 @@ async fn store(
     if !ui_auth_sessions::insert(&app.store, &new, config.max_open).await? {
         return Err(UiAuthError::TooManyOpen { retry_after: config.session_lifetime });
     }
-    if who.open >= u64::from(config.max_open) {
+    // As many as were too many when this request came, itself among them: those that come at once make room together.
+    for _ in config.max_open.into()..=who.open.min(u64::from(config.max_open) + MOST_AT_ONCE) {
         ui_auth_sessions::delete_oldest(&app.store, &who.user, &who.device, &hash, config.max_open, now)
             .await?;
     }

@@ -22,6 +22,7 @@ on_both!(
     a_denied_session_stays_denied,
     who_denies_one_session_denies_those_of_its_device,
     a_device_has_so_many_sessions_open_and_the_oldest_pending_one_goes,
+    those_that_make_room_at_once_do_not_stop_each_other,
     confirmed_sessions_are_not_dropped_for_new_ones,
     only_a_fresh_proof_of_the_same_device_counts,
     a_sweep_leaves_what_is_being_done,
@@ -294,8 +295,11 @@ async fn a_device_has_so_many_sessions_open_and_the_oldest_pending_one_goes(
     assert_eq!(open(db, &user, phone(), 1_005).await?, 4);
     let requester = ui_auth::find_requester(&db.store, &mxid("nobody"), phone(), ms(1_005)).await?;
     assert!(!requester.is_linked && requester.open == 0);
-    assert_eq!(ui_auth::delete_oldest(&db.store, &user, phone(), &pending[2], 4, ms(1_005)).await?, 0);
-    assert_eq!(ui_auth::delete_oldest(&db.store, &user, phone(), &pending[2], 2, ms(1_005)).await?, 2);
+    assert!(!ui_auth::delete_oldest(&db.store, &user, phone(), &pending[2], 4, ms(1_005)).await?);
+    for (name, expected) in [("the oldest", true), ("the next", true), ("no more", false)] {
+        let went = ui_auth::delete_oldest(&db.store, &user, phone(), &pending[2], 2, ms(1_005)).await?;
+        assert_eq!(went, expected, "{name}");
+    }
     for (name, session, expected) in [
         ("the oldest of all, but confirmed", &kept, true),
         ("the oldest pending one", &pending[0], false),
@@ -306,7 +310,7 @@ async fn a_device_has_so_many_sessions_open_and_the_oldest_pending_one_goes(
         assert_eq!(ui_auth::find(&db.store, session).await?.is_some(), expected, "{name}");
     }
     let slow = begin(db, &user, phone(), 990).await?.session;
-    assert_eq!(ui_auth::delete_oldest(&db.store, &user, phone(), &slow, 2, ms(1_005)).await?, 1);
+    assert!(ui_auth::delete_oldest(&db.store, &user, phone(), &slow, 2, ms(1_005)).await?);
     for (name, session, expected) in
         [("of a replica whose clock is behind", &slow, true), ("what was there before", &pending[2], false)]
     {
@@ -315,6 +319,34 @@ async fn a_device_has_so_many_sessions_open_and_the_oldest_pending_one_goes(
     begin(db, &user, phone(), 1_003).await?;
     assert_eq!(open(db, &user, phone(), 1_102).await?, 1, "an expired one is not open");
     assert!(ui_auth::find_requester(&db.store, &user, phone(), ms(1_005)).await?.is_linked);
+    Ok(())
+}
+
+async fn those_that_make_room_at_once_do_not_stop_each_other(db: &TestDb) -> anyhow::Result<()> {
+    let (_, user) = alice(db).await?;
+    let coming = (0..16).map(|number| {
+        let (store, user) = (db.store.clone(), user.clone());
+        tokio::spawn(async move {
+            for round in 0..20 {
+                let name = format!("{number} {round}");
+                let handle = UiAuthHandleHash::of(&Handle::generate(&Counting));
+                let session = UiAuthSessionHash::of(&name);
+                assert!(ui_auth::insert(&store, &new(&session, &handle, &user, phone(), 1_000), 2).await?);
+                for _ in 0..4 {
+                    ui_auth::delete_oldest(&store, &user, phone(), &session, 2, ms(1_000)).await?;
+                }
+            }
+            anyhow::Ok(())
+        })
+    });
+    for outcome in futures_util::future::join_all(coming).await {
+        outcome??;
+    }
+    assert!(open(db, &user, phone(), 1_000).await? <= 2 + 16, "and those that came in the same moment");
+    let newest = begin(db, &user, phone(), 1_000).await?.session;
+    while ui_auth::delete_oldest(&db.store, &user, phone(), &newest, 2, ms(1_000)).await? {}
+    assert_eq!(open(db, &user, phone(), 1_000).await?, 2);
+    assert_eq!(state(db, &newest).await?, State::Pending, "the last that came is kept");
     Ok(())
 }
 
