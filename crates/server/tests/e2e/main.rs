@@ -2,7 +2,7 @@
 //! (two Synapses, django-cas-server, oidc-provider) and, where a moment must be hit exactly, with scripted ones.
 //!
 //! `cargo test -p usher-server --test e2e` installs what is missing (see `usher_lab::real::install`), starts the
-//! shared components once, and takes about a minute on two cores when all is installed. The tests share nothing but
+//! shared components once, and takes some minutes on two cores when all is installed. The tests share nothing but
 //! those: each has its own Usher, database and names, so they run in any order, alone, and on as many threads as
 //! cargo likes; on a machine with little memory, `-- --test-threads 1` keeps to one Usher at a time.
 //!

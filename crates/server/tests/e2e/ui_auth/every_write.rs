@@ -25,6 +25,7 @@ const DELETION: [(Part, Write); 4] = [
 ];
 /// A login token is written with the end of its session.
 const TOKEN: Write = ("INSERT", "login_tokens", Some("issued"));
+/// Once more when the device is signed out.
 const DENIAL: Write = ("UPDATE", "ui_auth_sessions", Some("denied"));
 
 const CHANGED: &str =

@@ -31,7 +31,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 const MOST_OPEN: usize = 10;
 const CHALLENGES: usize = 1_000;
 /// As many of one person's as come at once.
-const CONNECTIONS: usize = 8;
+const CONNECTIONS: usize = 16;
 /// What the allocator and the pools may take for good, in kB.
 const GROWTH: u64 = 4 * 1024;
 
