@@ -35,7 +35,7 @@ pub(crate) enum Pools {
 }
 
 /// SQLite has one writer at a time. Ours wait for it in the writer pool's queue, first come first served,
-/// instead of polling the file's lock; readers do not wait for it at all (https://sqlite.org/wal.html).
+/// instead of polling the file's lock; readers do not wait for it at all (<https://sqlite.org/wal.html>).
 #[derive(Clone, Debug)]
 pub(crate) struct SqlitePools {
     pub(crate) writer: SqlitePool,
@@ -64,7 +64,7 @@ async fn create_private(path: &Path) -> Result<(), OpenError> {
 }
 
 /// A database file remembers that it has a write-ahead log. The switch needs the file alone, and SQLite does not
-/// wait for that (https://sqlite.org/pragma.html#pragma_journal_mode), so this does.
+/// wait for that (<https://sqlite.org/pragma.html#pragma_journal_mode>), so this does.
 async fn switch_to_wal(connect: &SqliteConnectOptions, patience: Duration) -> Result<(), OpenError> {
     let connect = connect.clone().journal_mode(SqliteJournalMode::Wal);
     let attempts = async {

@@ -108,9 +108,9 @@ async fn an_attempt_is_sealed_in_a_cookie_and_leaves_no_row() {
 
 #[tokio::test]
 async fn every_broken_callback_has_its_own_page() {
+    type Break = fn(&Url) -> Url;
     let (app, server) = start().await;
     let other = "AAAAAAAAAAAAAAAAAAAAAA";
-    type Break = fn(&Url) -> Url;
     let rows: [(&str, Break, (u16, &str)); 9] = [
         ("no state", |url| with(url, "state", None), INCOMPLETE),
         ("a state that is no handle", |url| with(url, "state", Some("x")), INCOMPLETE),
