@@ -28,7 +28,7 @@ pub enum Digest {
 pub struct Signing {
     /// Whose signature it is.
     pub key: SamlKey,
-    /// What is signed with; also decides [`method`](Self::method).
+    /// What is signed with; also decides `method`.
     pub digest: Digest,
     /// `SignatureMethod/@Algorithm`; `None`: the one that was used.
     pub method: Option<String>,
