@@ -29,6 +29,7 @@ pub fn run() -> anyhow::Result<ExitCode> {
         Component::SamlLibraries,
         Component::Synapse,
         Component::CasServer,
+        Component::OidcProvider,
         Component::Postgres,
         Component::DocumentTools,
         Component::Chromium,
