@@ -11,6 +11,7 @@ mod idp;
 mod keys;
 mod message;
 mod sign;
+pub mod wrapping;
 
 pub use canonical::{attribute, element, text};
 pub use encrypt::{Encryption, Seal, Transport, encrypt};

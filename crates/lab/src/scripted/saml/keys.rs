@@ -43,6 +43,11 @@ impl SamlKey {
         Self::on(Nid::SECP256K1)
     }
 
+    /// One that is always the same: a private key in PEM, without a passphrase.
+    pub fn from_private_pem(pem: &str) -> anyhow::Result<Self> {
+        Self::certified(PKey::private_key_from_pem_passphrase(pem.as_bytes(), b"")?)
+    }
+
     fn on(curve: Nid) -> anyhow::Result<Self> {
         let group = EcGroup::from_curve_name(curve)?;
         Self::certified(PKey::from_ec_key(EcKey::generate(&group)?)?)

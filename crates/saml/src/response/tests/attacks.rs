@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use usher_lab::scripted::saml::{DS, Response};
+use usher_lab::scripted::saml::wrapping::Pieces;
 
 use super::*;
 use crate::{hardening::harden, testing::STRANGER};
@@ -21,176 +21,14 @@ const VICTIM: &str = "victim-persistent";
 /// Longer than any refusal should take, and far shorter than one that hangs.
 const AT_ONCE: Duration = Duration::from_secs(2);
 
-/// The pieces of a signed assertion, and of one that she would have liked to be signed.
-struct Pieces {
-    response: Response,
-    /// The signed assertion, with its signature.
-    signed: String,
-    /// The same without.
-    bare: String,
-    signature: String,
-    /// Unsigned, about the victim, with an ID of its own.
-    forged: String,
-    /// Unsigned, about the victim, with the ID of the signed one.
-    forged_same_id: String,
-}
-
-impl Pieces {
-    fn new() -> Self {
-        let response = honest();
-        let assertion = response.assertion.clone().expect("an assertion");
-        let signed = assertion.xml(Some(&Signing::with(&IDP.keys[0]))).expect("an assertion");
-        let bare = assertion.xml(None).expect("an assertion");
-        let start = signed.find("<ds:Signature").expect("a signature");
-        let end = signed.find("</ds:Signature>").expect("it ends") + "</ds:Signature>".len();
-        let mut other = assertion.clone();
-        let subject = other.subject.as_mut().and_then(|subject| subject.name.as_mut());
-        VICTIM.clone_into(&mut subject.expect("a name").value);
-        let forged_same_id = other.xml(None).expect("an assertion");
-        other.id = "_forged".to_owned();
-        let forged = other.xml(None).expect("an assertion");
-        let signature = signed[start..end].to_owned();
-        Self { response, signed, bare, signature, forged, forged_same_id }
-    }
-
-    /// A response that holds `content` where its assertion belongs.
-    fn holding(&self, content: &str) -> String {
-        self.response.xml_around(content, None).expect("a response")
-    }
-
-    fn extended(&self, extensions: &str, content: &str) -> String {
-        let response = Response { extensions: Some(extensions.to_owned()), ..self.response.clone() };
-        response.xml_around(content, None).expect("a response")
-    }
-
-    /// `forged` with `child` as its last child.
-    fn around(forged: &str, child: &str) -> String {
-        forged.replacen("</saml:Assertion>", &format!("{child}</saml:Assertion>"), 1)
-    }
-
-    /// `forged` with the signature of the signed one where its own would stand, and `more` in it.
-    fn with_signature(&self, forged: &str, more: &str) -> String {
-        let signature = self.signature.replacen("</ds:Signature>", &format!("{more}</ds:Signature>"), 1);
-        forged.replacen("</saml:Issuer>", &format!("</saml:Issuer>{signature}"), 1)
-    }
-}
-
-/// Signature wrapping around a signed assertion: <https://www.usenix.org/system/files/conference/usenixsecurity12/sec12-final91.pdf>,
-/// numbered as SAML Raider does, and relatives.
-fn wrapped_assertions() -> Vec<(&'static str, String)> {
-    let pieces = Pieces::new();
-    let object = |content: &str| format!("<ds:Object>{content}</ds:Object>");
-    let Pieces { signed, bare, signature, forged, forged_same_id, .. } = &pieces;
-    let value = |inner: &str| forged.replacen(">alice<", &format!(">{inner}<"), 1);
-    vec![
-        ("XSW3: forged before signed", pieces.holding(&format!("{forged}{signed}"))),
-        ("XSW3 turned: signed before forged", pieces.holding(&format!("{signed}{forged}"))),
-        ("XSW4: signed within forged", pieces.holding(&Pieces::around(forged, signed))),
-        ("XSW4 turned: forged within signed", pieces.holding(&Pieces::around(signed, forged))),
-        ("XSW5: forged with the signature, original behind", pieces.holding(&format!("{}{bare}", pieces.with_signature(forged, "")))),
-        ("XSW6: original within the signature of forged", pieces.holding(&pieces.with_signature(forged, bare))),
-        ("XSW7: forged in extensions", pieces.extended(forged, signed)),
-        ("XSW7 turned: signed in extensions", pieces.extended(signed, forged)),
-        ("XSW8: original in an object of the signature", pieces.holding(&pieces.with_signature(forged, &object(bare)))),
-        ("XSW8 with the signed one in the object", pieces.holding(&pieces.with_signature(forged, &object(signed)))),
-        ("the same ID twice", pieces.holding(&format!("{}{bare}", pieces.with_signature(forged_same_id, "")))),
-        ("the same ID in extensions", pieces.extended(bare, &pieces.with_signature(forged_same_id, ""))),
-        ("signed in the advice of forged", pieces.holding(&forged.replacen("<saml:AuthnStatement", &format!("<saml:Advice>{signed}</saml:Advice><saml:AuthnStatement"), 1))),
-        ("signed in an attribute of forged", pieces.holding(&value(signed))),
-        ("signed in the confirmation of forged", pieces.holding(&forged.replacen("</saml:SubjectConfirmation>", &format!("{signed}</saml:SubjectConfirmation>"), 1))),
-        ("signature in the response", pieces.holding(forged).replacen("</saml:Issuer>", &format!("</saml:Issuer>{signature}"), 1)),
-        ("signature in extensions", pieces.extended(signature, forged)),
-        ("signature in the subject", pieces.holding(&forged.replacen("<saml:Subject>", &format!("<saml:Subject>{signature}"), 1))),
-        ("forged in a response in extensions", pieces.extended(&pieces.holding(forged), signed)),
-        ("signed in a response in extensions", pieces.extended(&pieces.holding(signed), forged)),
-        ("another namespace's assertion around signed", pieces.holding(&format!("<x:Assertion xmlns:x=\"urn:x\">{signed}</x:Assertion>{forged}"))),
-        ("an encrypted name for signed", pieces.holding(&format!("<saml:EncryptedAssertion xmlns:saml=\"urn:oasis:names:tc:SAML:2.0:assertion\">{signed}</saml:EncryptedAssertion>{forged}"))),
-        ("the signature dropped", pieces.holding(forged)),
-        ("the signature emptied", pieces.holding(&forged.replacen("</saml:Issuer>", &format!("</saml:Issuer><ds:Signature xmlns:ds=\"{DS}\"/>"), 1))),
-        ("the signature kept, the person changed", pieces.holding(&pieces.with_signature(forged_same_id, ""))),
-    ]
-}
-
-/// The same around a signed response.
-fn wrapped_responses() -> Vec<(&'static str, String)> {
-    let response = honest();
-    let signed = response.xml(&response_signed()).expect("a response");
-    let start = signed.find("<ds:Signature").expect("a signature");
-    let end = signed.find("</ds:Signature>").expect("it ends") + "</ds:Signature>".len();
-    let (signature, bare) = (&signed[start..end], format!("{}{}", &signed[..start], &signed[end..]));
-    let mut forged = response.clone();
-    let name = forged.assertion.as_mut().and_then(|own| own.subject.as_mut()?.name.as_mut());
-    VICTIM.clone_into(&mut name.expect("a name").value);
-    let same_id = forged.xml(&Protection::default()).expect("a response");
-    forged.id = "_forged".to_owned();
-    let forged = forged.xml(&Protection::default()).expect("a response");
-    let signed_by = |response: &str, more: &str| {
-        let signature = signature.replacen("</ds:Signature>", &format!("{more}</ds:Signature>"), 1);
-        response.replacen("</saml:Issuer>", &format!("</saml:Issuer>{signature}"), 1)
-    };
-    let within = |content: &str| {
-        forged.replacen(
-            "<samlp:Status>",
-            &format!("<samlp:Extensions>{content}</samlp:Extensions><samlp:Status>"),
-            1,
-        )
-    };
-    vec![
-        ("XSW1: original within the signature", signed_by(&forged, &bare)),
-        (
-            "XSW2: original before the detached signature",
-            forged.replacen("</saml:Issuer>", &format!("</saml:Issuer>{bare}{signature}"), 1),
-        ),
-        ("original in an object", signed_by(&forged, &format!("<ds:Object>{bare}</ds:Object>"))),
-        ("original in extensions", signed_by(&within(&bare), "")),
-        ("signed in extensions", within(&signed)),
-        (
-            "signed behind the assertion",
-            forged.replacen("</samlp:Response>", &format!("{signed}</samlp:Response>"), 1),
-        ),
-        ("the signature kept, the person changed", signed_by(&same_id, "")),
-        ("the signature dropped", forged.clone()),
-    ]
-}
-
-/// Around what is decrypted, where nobody looked before.
-fn wrapped_in_encryption() -> Vec<(&'static str, String)> {
-    let pieces = Pieces::new();
-    let how = encryption(Seal::Gcm(128), Transport::OaepMgf1p).expect("a way");
-    let encrypted = |plaintext: &str| {
-        usher_lab::scripted::saml::encrypt(plaintext, &how).expect("anybody can encrypt to us")
-    };
-    let Pieces { signed, bare, forged, forged_same_id, .. } = &pieces;
-    let object = format!("<ds:Object>{bare}</ds:Object>");
-    [
-        ("forged", forged.clone()),
-        ("forged around signed", Pieces::around(forged, signed)),
-        ("signed around forged", Pieces::around(signed, forged)),
-        ("forged with the signature", pieces.with_signature(forged, "")),
-        ("forged with the signature and the same ID", pieces.with_signature(forged_same_id, "")),
-        ("original within the signature", pieces.with_signature(forged, bare)),
-        ("original in an object", pieces.with_signature(forged, &object)),
-        ("signed by a stranger", {
-            let mut assertion = pieces.response.assertion.clone().expect("an assertion");
-            let name = assertion.subject.as_mut().and_then(|subject| subject.name.as_mut());
-            VICTIM.clone_into(&mut name.expect("a name").value);
-            assertion.xml(Some(&Signing::with(&STRANGER))).expect("an assertion")
-        }),
-    ]
-    .into_iter()
-    .map(|(name, plaintext)| (name, pieces.holding(&encrypted(&plaintext))))
-    .chain([
-        ("signed beside an encrypted forgery", pieces.holding(&format!("{}{signed}", encrypted(forged)))),
-        ("an encrypted forgery in extensions", pieces.extended(&encrypted(forged), signed)),
-        ("signed in extensions of an encrypted forgery", pieces.extended(signed, &encrypted(forged))),
-    ])
-    .collect()
-}
-
 #[test]
 fn no_wrapping_makes_mallory_somebody_else() {
     harden().expect("xmlsec can be used");
-    for (name, xml) in wrapped_assertions().into_iter().chain(wrapped_responses()) {
+    let signing = Signing::with(&IDP.keys[0]);
+    let pieces = Pieces::new(&honest(), &signing, VICTIM).expect("an answer to wrap");
+    let around_assertion = pieces.around_assertion().expect("wrapped assertions");
+    let around_response = pieces.around_response(&signing).expect("wrapped responses");
+    for (name, xml) in around_assertion.into_iter().chain(around_response) {
         let began = Instant::now();
         let answer = read(&xml);
         assert!(answer.is_err(), "{name}: it counts");
@@ -198,7 +36,9 @@ fn no_wrapping_makes_mallory_somebody_else() {
         let unguarded = verify::signed_part(&xml, &[Some(gate::Algorithm::RsaSha256)], &known(&IDP).keys);
         assert!(!unguarded.is_ok_and(|text| text.contains(VICTIM)), "{name}: samael alone is fooled");
     }
-    for (name, xml) in wrapped_in_encryption() {
+    let how = encryption(Seal::Gcm(128), Transport::OaepMgf1p).expect("a way");
+    let in_encryption = pieces.in_encryption(&how, &Signing::with(&STRANGER));
+    for (name, xml) in in_encryption.expect("wrapped and encrypted ones") {
         assert!(read(&xml).is_err(), "{name}: it counts");
     }
 }
