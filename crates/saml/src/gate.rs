@@ -7,6 +7,7 @@
 //! - more text, elements, attributes, namespaces or levels than a large honest message has;
 //! - an encoding other than UTF-8, a DOCTYPE, comments, CDATA sections, processing instructions: with none of them, a text is
 //!   one text node for every parser there is;
+//! - a namespace that parsers disagree about;
 //! - an ID that is no NCName, stands twice, or is an ID by its namespace (`xml:id`, `wsu:Id`);
 //! - anything called `Response`, `Assertion`, `EncryptedAssertion` or `Signature` but the root, the one assertion below it, and
 //!   their own signatures: every known signature-wrapping attack needs a second one somewhere;
@@ -19,7 +20,7 @@ mod text;
 
 use std::collections::HashSet;
 
-use roxmltree::{Document, Node, ParsingOptions};
+use roxmltree::{Document, Namespace, Node, ParsingOptions};
 
 pub(crate) use signature::{Algorithm, KeyKind, ShapeError};
 pub(crate) use text::MAX_BYTES;
@@ -82,6 +83,8 @@ pub(crate) enum GateError {
     IdTwice,
     #[error("an attribute is an ID by its namespace")]
     ForeignId,
+    #[error("a prefix stands for no namespace, or a namespace has a name that is no URI")]
+    Namespace,
     #[error("the root has no ID")]
     NoId,
     #[error("there is a response, assertion or signature where none belongs")]
@@ -103,6 +106,7 @@ pub(crate) fn pass(text: &str, root: Root) -> Result<Passed<'_>, GateError> {
     })?;
     check_depth(&document)?;
     check_ids(&document)?;
+    check_namespaces(&document)?;
     let (element, name) = (document.root_element(), root.name());
     if !is(element, name.0, name.1) {
         return Err(GateError::Root);
@@ -166,6 +170,19 @@ fn check_ids(document: &Document<'_>) -> Result<(), GateError> {
         }
     }
     Ok(())
+}
+
+/// What parsers make of different things of: a prefix of no namespace (`xmlns:x=""`,
+/// <https://www.w3.org/TR/xml-names/#nsc-NoPrefixUndecl>), which libxml2 takes for a part of the name, and names of namespaces
+/// with characters that no URI has, or with `&`, which it does not undo there.
+fn check_namespaces(document: &Document<'_>) -> Result<(), GateError> {
+    let is_plain = |c: char| c.is_ascii_graphic() && !matches!(c, '&' | '<' | '>' | '"' | '\'');
+    let is_good = |namespace: &Namespace<'_>| {
+        let uri = namespace.uri();
+        uri.chars().all(is_plain) && !(uri.is_empty() && namespace.name().is_some())
+    };
+    let mut declared = document.descendants().flat_map(|node| node.namespaces());
+    if declared.all(is_good) { Ok(()) } else { Err(GateError::Namespace) }
 }
 
 /// ASCII of <https://www.w3.org/TR/xml-names/#NT-NCName>: no identity provider has been seen to use more.
