@@ -7,6 +7,7 @@ pub mod check;
 pub mod compose;
 pub mod demo;
 pub mod documents;
+pub mod fuzz;
 pub mod generate;
 pub mod test;
 pub mod workspace;

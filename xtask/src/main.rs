@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use xtask::{bench, check, compose, demo, generate, test};
+use xtask::{bench, check, compose, demo, fuzz, generate, test};
 
 /// The repository's own commands.
 #[derive(Debug, Parser)]
@@ -27,6 +27,8 @@ enum Command {
     /// Start a container engine and prove docker-compose.yml on it: everything the documents say, and a login through
     /// three replicas while one is killed and all are stopped. Needs root.
     Compose(compose::Options),
+    /// Have the SAML backend read what no identity provider would send.
+    Fuzz(fuzz::Options),
     /// Write docs/configuration.md and docs/usher.schema.json anew.
     Generate,
 }
@@ -38,6 +40,7 @@ fn main() -> ExitCode {
         Command::Check(options) => check::run(options),
         Command::Bench(options) => bench::run(&options),
         Command::Compose(options) => compose::run(&options),
+        Command::Fuzz(options) => fuzz::run(options),
         Command::Generate => generate::run(),
     };
     match result {

@@ -36,6 +36,9 @@
 mod backend;
 mod config;
 mod document;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod gate;
 mod hardening;
 mod keys;

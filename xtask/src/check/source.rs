@@ -48,7 +48,10 @@ fn rust_files(root: &Path) -> anyhow::Result<Vec<PathBuf>> {
         for entry in entries.with_context(|| format!("{} cannot be read", directory.display()))? {
             let path = entry?.path();
             if path.is_dir() {
-                directories.push(path);
+                // What cargo builds there, of a workspace of its own.
+                if !path.ends_with("target") {
+                    directories.push(path);
+                }
             } else if path.extension().is_some_and(|extension| extension == "rs") {
                 files.push(path);
             }
