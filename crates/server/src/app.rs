@@ -216,6 +216,12 @@ impl Providers {
         self.0.iter().find(|configured| configured.provider.descriptor().id == *id)
     }
 
+    /// The most that a clock may differ from another: what is permitted of a provider's is permitted of a replica's.
+    #[must_use]
+    pub fn greatest_skew(&self) -> Duration {
+        self.0.iter().map(|configured| configured.skew).max().unwrap_or_default()
+    }
+
     /// All of them, in the order of the config.
     #[must_use]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &ConfiguredProvider> {

@@ -15,7 +15,7 @@ use usher_store::{
     logouts::{self, NewLogout},
 };
 
-pub(crate) use worker::Endings;
+pub(crate) use worker::{Endings, settle};
 
 use crate::{
     app::{App, ConfiguredProvider},

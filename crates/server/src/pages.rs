@@ -13,7 +13,10 @@ use url::Url;
 
 pub use locale::Locale;
 
-use crate::{config::PagesConfig, ui_auth::PageView};
+use crate::{
+    config::PagesConfig,
+    ui_auth::{Denied, PageView},
+};
 
 /// The style sheet, served as [`style_name`].
 pub const STYLE: &str = include_str!("pages/style.css");
@@ -109,12 +112,26 @@ pub enum Page<'a> {
         /// The form's token.
         csrf: &'a str,
     },
+    /// This request is confirmed and not done yet: was it not wanted?
+    UiAuthConfirmed {
+        /// What would happen.
+        view: &'a PageView,
+        /// Where the form goes.
+        action: &'a str,
+        /// The form's token.
+        csrf: &'a str,
+        /// Where it goes on.
+        onward: &'a str,
+    },
     /// The person has signed in again: their client is told, and they may close the window.
-    UiAuthComplete,
+    UiAuthComplete {
+        /// Where they can stop it still.
+        stop: Option<&'a str>,
+    },
     /// A request was refused by its person.
     UiAuthDenied {
-        /// Whether the device that it came from is signed out.
-        is_signed_out: bool,
+        /// What it was, and what became of the device that it came from.
+        denied: &'a Denied,
     },
     /// On to another address, by itself.
     Onward {
@@ -174,6 +191,8 @@ impl Pages {
             ("confirm.html", include_str!("pages/templates/confirm.html")),
             ("post_form.html", include_str!("pages/templates/post_form.html")),
             ("ui_auth.html", include_str!("pages/templates/ui_auth.html")),
+            ("ui_auth_confirmed.html", include_str!("pages/templates/ui_auth_confirmed.html")),
+            ("ui_auth_details.html", include_str!("pages/templates/ui_auth_details.html")),
             ("ui_auth_complete.html", include_str!("pages/templates/ui_auth_complete.html")),
             ("ui_auth_denied.html", include_str!("pages/templates/ui_auth_denied.html")),
             ("onward.html", include_str!("pages/templates/onward.html")),
@@ -216,10 +235,14 @@ impl Pages {
                 context! { site => *site, is_app => *is_app, user => *user, action => *action, provider => *provider, handle => *handle, csrf => *csrf, redirect_url => *redirect_url },
             ),
             Page::UiAuth { view, action, csrf } => ("ui_auth.html", ui_auth::context(view, action, csrf)),
-            Page::UiAuthComplete => ("ui_auth_complete.html", context! { script => COMPLETION }),
-            Page::UiAuthDenied { is_signed_out } => {
-                ("ui_auth_denied.html", context! { is_signed_out => *is_signed_out })
+            Page::UiAuthConfirmed { view, action, csrf, onward } => (
+                "ui_auth_confirmed.html",
+                context! { onward => *onward, ..ui_auth::context(view, action, csrf) },
+            ),
+            Page::UiAuthComplete { stop } => {
+                ("ui_auth_complete.html", context! { script => COMPLETION, stop => *stop })
             }
+            Page::UiAuthDenied { denied } => ("ui_auth_denied.html", ui_auth::denied(denied)),
             Page::Onward { url } => ("onward.html", context! { url => *url }),
             Page::PostForm { action, fields, nonce } => (
                 "post_form.html",

@@ -9,8 +9,10 @@ mod body;
 mod challenge;
 mod confirm;
 mod deny;
+mod description;
 mod endpoint;
 mod error;
+mod failure;
 mod identify;
 mod page;
 mod page_devices;
@@ -22,14 +24,16 @@ pub(crate) use body::{Auth, BodyError, Parsed};
 pub(crate) use challenge::{Asked, Challenged, Origin, challenge};
 pub use confirm::ConfirmationError;
 pub(crate) use confirm::{confirm, still_open};
-pub(crate) use deny::{Denied, deny};
+pub(crate) use deny::deny;
+pub use deny::{AskingDevice, Denied};
 pub(crate) use endpoint::{Endpoint, ShapeError};
 pub(crate) use error::UiAuthError;
+pub(crate) use failure::note_failure;
 pub(crate) use identify::{Identified, identify};
 pub use page::PageView;
 pub(crate) use page::{
-    Clicked, HANDLE_PARAMETER, Looked, PageError, Shown, click, look, look_by_session, view,
+    Clicked, HANDLE_PARAMETER, Looked, PageError, Shown, Wanted, click, look, look_by_session, view,
 };
 pub use page_devices::PageDevice;
 pub(crate) use resume::resume;
-pub(crate) use session_id::{claims_to_be_ours, completion_url, page_path};
+pub(crate) use session_id::{STOP_PARAMETER, claims_to_be_ours, completion_url, page_path, stop_path};

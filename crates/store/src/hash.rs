@@ -67,6 +67,11 @@ impl UiAuthSessionHash {
     pub fn of(session: &str) -> Self {
         Self(sha256([session]))
     }
+
+    /// What [`UiAuthSessionHash::as_str`] gave, back from a row.
+    pub(crate) fn from_row(hex: String) -> Option<Self> {
+        (hex.len() == 64).then_some(Self(hex))
+    }
 }
 
 impl UiAuthHandleHash {

@@ -1,11 +1,19 @@
 //! UI-auth sessions: one request each, which waits for its person to sign in again (MSC2454).
 //!
 //! `pending` -> [`confirm`] -> `confirmed` -> [`claim`] -> `claimed` -> [`spend`] -> `spent`; or back by [`release`], or by
-//! the end of the lease. [`deny`] ends one that nobody has begun to do, and the others of its device. What a session is bound to never changes: it is
+//! the end of the lease. [`deny`] ends one that nobody has begun to do. What a session is bound to never changes: it is
 //! written once, by [`insert`], and compared by the caller. Whether a session is good is decided inside the statement
 //! that moves it on, so two requests can never both do what was confirmed.
+//!
+//! A statement moves one session on, never several: on Postgres, two that each took several, in another order, would wait
+//! for each other until it ends one of them.
 
+mod denial;
+mod failure;
 mod row;
+
+pub use denial::{deny, deny_other, list_deniable};
+pub use failure::{Failure, note_failure};
 
 use ruma_common::{DeviceId, OwnedDeviceId, OwnedUserId, UserId};
 use usher_core::{Issuer, ProviderId, Subject, Timestamp};
@@ -87,6 +95,8 @@ pub struct NewSession<'a> {
     pub path: &'a str,
     /// Its body without `auth`, as canonical JSON.
     pub body: &'a str,
+    /// What it would do, in a few words without secrets.
+    pub description: &'a str,
     /// The address it came from.
     pub client: &'a str,
     /// The client's own name for itself; may be empty.
@@ -112,6 +122,8 @@ pub struct Session {
     pub path: String,
     /// Its canonical body.
     pub body: String,
+    /// What it would do, in a few words without secrets.
+    pub description: String,
     /// The address it came from.
     pub client: String,
     /// The client's own name for itself.
@@ -120,8 +132,10 @@ pub struct Session {
     pub state: State,
     /// While it is claimed: when the lease ends.
     pub claimed_until: Option<Timestamp>,
-    /// Whether its device was signed out because it was denied.
-    pub is_signed_out: bool,
+    /// Why the last try to sign in for it came to nothing, if it waits still.
+    pub failure: Option<Failure>,
+    /// Whether the sign-out of its device was left to an ending, because it was denied.
+    pub is_seen_to: bool,
     /// When it was begun.
     pub created_at: Timestamp,
     /// The first instant at which it is good for nothing.
@@ -183,8 +197,8 @@ pub async fn insert(db: impl Into<Db<'_>>, new: &NewSession<'_>, max_open: u32) 
         db,
         "INSERT INTO ui_auth_sessions
              (session_hash, handle_hash, server_name, mxid, device_id, operation, method, path, body, client,
-              user_agent, state, is_fresh, created_at, expires_at)
-         SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'pending', 0, $12, $13
+              user_agent, state, is_fresh, created_at, expires_at, description)
+         SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'pending', 0, $12, $13, $15
          WHERE (SELECT COUNT(*) FROM ui_auth_sessions
                 WHERE mxid = $4 AND device_id = $5 AND state IN ('confirmed', 'claimed') AND expires_at > $12) < $14",
         new.session.as_str(),
@@ -201,15 +215,13 @@ pub async fn insert(db: impl Into<Db<'_>>, new: &NewSession<'_>, max_open: u32) 
         new.created_at.as_millis(),
         new.expires_at.as_millis(),
         i64::from(max_open),
+        new.description,
     )?;
     Ok(inserted == 1)
 }
 
 /// Drops the oldest pending session of a device, if more than `max_open` are open; whether one went. Not `newest`, whatever
 /// the clocks of the replicas that made the others said.
-///
-/// One at a time: two statements that each took several, in another order, would wait for each other on Postgres until it
-/// ends one of them.
 #[tracing::instrument(level = "debug", skip_all)]
 pub async fn delete_oldest(
     db: impl Into<Db<'_>>,
@@ -269,8 +281,8 @@ pub async fn find_requester(
 macro_rules! select {
     ($column:literal) => {
         concat!(
-            "SELECT mxid, device_id, operation, method, path, body, client, user_agent, state, claimed_until,
-                 signed_out_at, created_at, expires_at
+            "SELECT mxid, device_id, operation, method, path, body, description, client, user_agent, state,
+                 claimed_until, failure, signed_out_at, created_at, expires_at
              FROM ui_auth_sessions WHERE ",
             $column,
             " = $1"
@@ -295,21 +307,24 @@ pub async fn find_by_handle(
     rows.into_iter().next().map(Session::try_from).transpose()
 }
 
-/// Notes that the person of a pending session has signed in, which spends the attempt. `false`: it is not (or no longer)
-/// pending, has expired, or is another account's.
+/// Notes that the person of a pending session has signed in, which spends the attempt; what they confirmed, in words.
+/// `None`: it is not (or no longer) pending, has expired, or is another account's.
 #[tracing::instrument(level = "debug", skip_all)]
 pub async fn confirm(
     db: impl Into<Db<'_>>,
     handle: &UiAuthHandleHash,
     confirmation: &Confirmation<'_>,
-) -> Result<bool, StoreError> {
-    let confirmed = execute!(
+) -> Result<Option<String>, StoreError> {
+    let confirmed = fetch!(
         db,
+        writer,
+        (String,),
         "UPDATE ui_auth_sessions SET
              state = 'confirmed', attempt_hash = $2, provider = $3, issuer = $4, subject = $5,
-             upstream_session_hash = $6, is_fresh = $7, confirmed_at = $8
+             upstream_session_hash = $6, is_fresh = $7, confirmed_at = $8, failure = NULL
          WHERE handle_hash = $1 AND mxid = $9 AND state = 'pending' AND expires_at > $8
-             AND NOT EXISTS (SELECT 1 FROM ui_auth_sessions AS spent WHERE spent.attempt_hash = $2)",
+             AND NOT EXISTS (SELECT 1 FROM ui_auth_sessions AS spent WHERE spent.attempt_hash = $2)
+         RETURNING description",
         handle.as_str(),
         confirmation.attempt.as_str(),
         confirmation.person.provider.as_str(),
@@ -320,7 +335,7 @@ pub async fn confirm(
         confirmation.now.as_millis(),
         confirmation.mxid.as_str(),
     )?;
-    Ok(confirmed == 1)
+    Ok(confirmed.into_iter().next().map(|(description,)| description))
 }
 
 /// Takes a lease on a confirmed session, or on one whose lease has ended; who confirmed it. `None`: it is in another
@@ -387,49 +402,6 @@ pub async fn spend(
         lease.as_str(),
     )?;
     Ok(spent == 1)
-}
-
-/// Ends a session that is not theirs, on a person's word, confirmed or not, and with it all others of its device that nobody
-/// has begun to do. `false`: it is being done, or was, or has expired; then nothing is ended.
-#[tracing::instrument(level = "debug", skip_all)]
-pub async fn deny(
-    db: impl Into<Db<'_>>,
-    handle: &UiAuthHandleHash,
-    now: Timestamp,
-) -> Result<bool, StoreError> {
-    let denied = fetch!(
-        db,
-        writer,
-        (String,),
-        "UPDATE ui_auth_sessions SET state = 'denied'
-         WHERE (mxid, device_id) IN
-             (SELECT mxid, device_id FROM ui_auth_sessions
-              WHERE handle_hash = $1 AND state IN ('pending', 'confirmed') AND expires_at > $2)
-             AND state IN ('pending', 'confirmed') AND expires_at > $2
-         RETURNING handle_hash",
-        handle.as_str(),
-        now.as_millis(),
-    )?;
-    // One that was claimed in this very moment is not among them.
-    Ok(denied.iter().any(|(denied,)| denied == handle.as_str()))
-}
-
-/// Notes that a device was signed out because its sessions were denied, in all that are.
-#[tracing::instrument(level = "debug", skip_all)]
-pub async fn note_signed_out(
-    db: impl Into<Db<'_>>,
-    mxid: &UserId,
-    device_id: &DeviceId,
-    now: Timestamp,
-) -> Result<u64, StoreError> {
-    execute!(
-        db,
-        "UPDATE ui_auth_sessions SET signed_out_at = $3
-         WHERE mxid = $1 AND device_id = $2 AND state = 'denied' AND signed_out_at IS NULL",
-        mxid.as_str(),
-        device_id.as_str(),
-        now.as_millis(),
-    )
 }
 
 /// Whether somebody who is linked to the account still has proven themselves for a session of this very device since

@@ -90,13 +90,14 @@ pub(super) async fn insert_ui_auth_sessions(
          INSERT INTO ui_auth_sessions
                  (session_hash, handle_hash, server_name, mxid, device_id, operation, method, path, body, client,
                   user_agent, state, attempt_hash, provider, issuer, subject, is_fresh, confirmed_at,
-                  created_at, expires_at)
+                  created_at, expires_at, description)
              SELECT {session}, {handle}, server_name, mxid, '{DEVICE}' || person, 'delete_device', 'DELETE',
                  '/devices/OLD' || n, '{{}}', '192.0.2.7', 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Firefox/140.0',
                  state, CASE WHEN {has_attempt} THEN {attempt} END,
                  CASE WHEN {has_attempt} THEN 'corp' END, CASE WHEN {has_attempt} THEN '{issuer}' END,
                  CASE WHEN {has_attempt} THEN subject END, CASE WHEN {has_attempt} THEN 1 ELSE 0 END,
-                 CASE WHEN {has_attempt} THEN {BEGAN} + n END, {BEGAN} + n, {LATER} + n
+                 CASE WHEN {has_attempt} THEN {BEGAN} + n END, {BEGAN} + n, {LATER} + n,
+                 'delete the device \"OLD' || n || '\"'
              FROM (SELECT 4 * n + place AS n, n AS person, mxid, server_name, subject, state
                    FROM bench_people CROSS JOIN
                        (SELECT 0 AS place, 'pending' AS state UNION ALL SELECT 1, 'confirmed'

@@ -174,9 +174,15 @@ pub async fn finish(
     if attempt.started.plus(app.config.login.attempt_lifetime) <= app.clock.now() {
         return Err(failed(FinishError::Expired));
     }
-    match confirmed_again(&attempt) {
-        Some(page) => Ok(page),
-        None => conclude(app, configured, attempt.clone(), callback, jar).await.map_err(failed),
+    if let Some(page) = confirmed_again(&attempt) {
+        return Ok(page);
+    }
+    match conclude(app, configured, attempt.clone(), callback, jar).await {
+        Ok(finished) => Ok(finished),
+        Err(error) => {
+            ui_auth::note_failure(app, &attempt, &error).await;
+            Err(failed(error))
+        }
     }
 }
 

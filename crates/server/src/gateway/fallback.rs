@@ -57,13 +57,17 @@ pub(crate) async fn answer(
     };
     match looked {
         Ok(Looked::Ask(handle)) => redirect(StatusCode::FOUND, &at_portal(app, query, &handle), &[]),
-        Ok(Looked::Complete) => page(app, request, StatusCode::OK, &Page::UiAuthComplete, &[], &[]),
+        Ok(Looked::Complete { stop }) => {
+            let stop = stop.map(|handle| format!("{}{}", portal(app), ui_auth::stop_path(&handle)));
+            let content = Page::UiAuthComplete { stop: stop.as_deref() };
+            page(app, request, StatusCode::OK, &content, &[], &[])
+        }
         Err(error) => problem_page(app, request, &PageProblem::from(&error), None),
     }
 }
 
 fn at_portal(app: &App, query: &str, handle: &Handle) -> String {
-    let base = app.config.public_base_url.as_str().trim_end_matches('/');
+    let base = portal(app);
     let path = ui_auth::page_path(handle);
     let hint = HINTS.iter().find_map(|name| values(query, name).into_iter().next());
     match hint {
@@ -72,6 +76,10 @@ fn at_portal(app: &App, query: &str, handle: &Handle) -> String {
         }
         None => format!("{base}{path}"),
     }
+}
+
+fn portal(app: &App) -> &str {
+    app.config.public_base_url.as_str().trim_end_matches('/')
 }
 
 fn values(query: &str, name: &str) -> Vec<String> {

@@ -11,6 +11,7 @@ use actix_web::{
     web,
 };
 use serde_json::{Value, json};
+use usher_store::ui_auth_sessions::Failure;
 
 use super::{
     At,
@@ -77,16 +78,37 @@ pub(super) async fn handle(at: &At<'_>, endpoint: Endpoint, payload: Payload) ->
     };
     match outcome {
         Ok(Challenged::Done(answer)) => http::json(StatusCode::OK, &Value::Object(answer)),
-        Ok(Challenged::SignIn(session)) => sign_in(&session),
+        Ok(Challenged::SignIn { session, failure }) => sign_in(&session, failure),
         Err(error) => MatrixError::from(&error).response(),
     }
 }
 
-/// 401: one flow of one stage. The stage has no parameters.
-fn sign_in(session: &str) -> HttpResponse {
+/// 401: one flow of one stage. The stage has no parameters. There is no `completed`: the one stage is not, and once it is
+/// the request is done.
+fn sign_in(session: &str, failure: Option<Failure>) -> HttpResponse {
     let flows = json!([{ "stages": ["m.login.sso"] }]);
-    let body = json!({ "flows": flows, "params": {}, "session": session });
+    let mut body = json!({ "flows": flows, "params": {}, "session": session });
+    if let Some(failure) = failure {
+        body["errcode"] = json!("M_FORBIDDEN");
+        body["error"] = json!(sentence(failure));
+    }
     http::json(StatusCode::UNAUTHORIZED, &body)
+}
+
+/// What happened at the last try, and what to do.
+fn sentence(failure: Failure) -> &'static str {
+    match failure {
+        Failure::NotSignedIn => "Your organisation's single sign-on signed nobody in: try again",
+        Failure::AnotherPerson => {
+            "Somebody else signed in than the person whose account this is: sign in again as that person"
+        }
+        Failure::NotFresh => {
+            "The single sign-on did not prove that you have signed in just now: sign in again, and enter your credentials anew"
+        }
+        Failure::NotAdmitted => {
+            "Whoever signed in may not use this homeserver at the moment: ask your organisation's help desk"
+        }
+    }
 }
 
 fn unread(error: BodyError) -> MatrixError {

@@ -71,11 +71,12 @@ pub(crate) fn page(
 ) -> HttpResponse {
     let script = match content {
         Page::PostForm { nonce, .. } => format!("script-src 'nonce-{nonce}'; "),
-        Page::UiAuthComplete => format!("script-src 'sha256-{}'; ", completion_hash()),
+        Page::UiAuthComplete { .. } => format!("script-src 'sha256-{}'; ", completion_hash()),
         Page::Picker { .. }
         | Page::Chooser { .. }
         | Page::Confirm { .. }
         | Page::UiAuth { .. }
+        | Page::UiAuthConfirmed { .. }
         | Page::UiAuthDenied { .. }
         | Page::Onward { .. }
         | Page::Error { .. } => String::new(),

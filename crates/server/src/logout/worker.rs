@@ -1,7 +1,8 @@
 //! Ends sessions at their homeservers, by deleting the device as its person, until it is done.
 //!
 //! A row is claimed under a lease. Before the homeserver is asked, the session must still be the one that was meant: a login
-//! on the same device since then is another session.
+//! on the same device since then is another session. A request that its person denied (`ui_auth::deny`) leaves a row, too, and
+//! has tried it once by then.
 
 use std::{
     net::{IpAddr, Ipv4Addr},
@@ -24,7 +25,7 @@ use crate::{
 };
 
 /// Calls to one homeserver at once.
-const BATCH: u32 = 8;
+const BATCH: usize = 8;
 /// What is left of a lease when the call has timed out.
 const LEASE_MARGIN: Duration = Duration::from_secs(30);
 /// Nobody's client asked for it: Usher itself does.
@@ -53,8 +54,14 @@ impl Errands for Endings {
             let (lease, now) = (Lease::generate(&*app.entropy), app.clock.now());
             let lease_until = now.plus(homeserver.config.timeout + LEASE_MARGIN);
             let server_name = &homeserver.config.server_name;
-            let claimed = endings::claim(&app.store, server_name, &lease, now, lease_until, BATCH).await?;
-            let is_last = claimed.len() < usize::try_from(BATCH).unwrap_or(usize::MAX);
+            let mut claimed = Vec::with_capacity(BATCH);
+            while claimed.len() < BATCH {
+                match endings::claim(&app.store, server_name, &lease, now, lease_until).await? {
+                    Some(ending) => claimed.push(ending),
+                    None => break,
+                }
+            }
+            let is_last = claimed.len() < BATCH;
             let mut ending = JoinSet::new();
             for row in claimed {
                 let (app, homeserver, lease) = (Arc::clone(app), homeserver.clone(), lease.clone());
@@ -92,8 +99,19 @@ async fn end(
         return Ok(None);
     }
     let act = Act::DeleteDevices(vec![ending.device_id.clone()]);
-    match homeserver.client.act(&ending.mxid, OURSELVES, &act).await {
-        Ok(_) => {
+    let said = homeserver.client.act(&ending.mxid, OURSELVES, &act).await.map(drop);
+    settle(app, lease, ending, &said).await
+}
+
+/// Notes what the homeserver said; after which time to try again, if it did not do it.
+pub(crate) async fn settle(
+    app: &App,
+    lease: &Lease,
+    ending: &Ending,
+    said: &Result<(), ActError>,
+) -> Result<Option<Duration>, StoreError> {
+    match said {
+        Ok(()) => {
             let mut tx = app.store.begin().await?;
             if !endings::delete(&mut tx, ending, lease).await? {
                 // Another replica's by now; it finds the device gone.
@@ -105,19 +123,20 @@ async fn end(
                 user.mxid = %ending.mxid,
                 device.id = ?ending.device_id.as_str(),
                 attempts = ending.attempts,
-                "a session was ended: its person was logged out at their provider"
+                "a session was ended: its person {}",
+                if ending.is_denial { "denied a request of it" } else { "was logged out at their provider" }
             );
             Ok(None)
         }
         Err(error) => {
-            let (code, call) = reason(&error);
+            let (code, call) = reason(error);
             let pause = pause_after(ending.attempts, call, &*app.entropy);
             endings::postpone(&app.store, ending, lease, app.clock.now().plus(pause), code).await?;
             tracing::warn!(
                 user.mxid = %ending.mxid,
                 device.id = ?ending.device_id.as_str(),
                 attempts = ending.attempts,
-                cause = chain(&error),
+                cause = chain(error),
                 again = %humantime::format_duration(Duration::from_secs(pause.as_secs())),
                 "a session could not be ended yet"
             );

@@ -2,7 +2,7 @@ use usher_core::{ProviderId, Timestamp};
 use usher_store::ui_auth_sessions::Operation;
 
 use super::*;
-use crate::ui_auth::PageDevice;
+use crate::ui_auth::{AskingDevice, Denied, PageDevice};
 
 /// Every message that the code names, with and without a name in it.
 const PROBLEMS: [&str; 46] = [
@@ -67,6 +67,7 @@ fn every_page_renders_in_every_language() {
     let fields = [("SAMLRequest".to_owned(), "\"><script>".to_owned())];
     let providers = [PickerEntry { name: "<b>".to_owned(), href: "/x?y=\"".to_owned() }];
     let homeservers = [ChooserEntry { name: "<b>".to_owned(), server_name: "<u>".to_owned() }];
+    let denied = |device| Denied { description: "<u>".to_owned(), device };
     for locale in Locale::ALL {
         for id in PROBLEMS {
             let page = Page::Error { id, name: "<i>eng</i>", again: Some("/again?\""), request_id: "r" };
@@ -97,9 +98,11 @@ fn every_page_renders_in_every_language() {
             },
             Page::PostForm { action: "https://idp.example/", fields: &fields, nonce: "n" },
             Page::Onward { url: "https://idp.example/\"><script>" },
-            Page::UiAuthComplete,
-            Page::UiAuthDenied { is_signed_out: true },
-            Page::UiAuthDenied { is_signed_out: false },
+            Page::UiAuthComplete { stop: None },
+            Page::UiAuthComplete { stop: Some("/\"><script>") },
+            Page::UiAuthDenied { denied: &denied(AskingDevice::SignedOut) },
+            Page::UiAuthDenied { denied: &denied(AskingDevice::WillBeSignedOut) },
+            Page::UiAuthDenied { denied: &denied(AskingDevice::StillSignedIn) },
         ] {
             let html = pages.render(&page, locale, Styles::Here);
             assert!(html.contains("<h1>") && html.contains(&format!("lang=\"{}\"", locale.code())), "{html}");
@@ -176,17 +179,22 @@ fn a_request_is_shown_whatever_it_is_and_nothing_of_it_is_taken_for_html() {
                 providers,
             };
             for locale in Locale::ALL {
-                let page = Page::UiAuth { view: &view, action: "/x?\"", csrf: "c" };
-                let html = pages.render(&page, locale, Styles::AtPortal);
-                for raw in ["<d>", "<n>", "<ip>", "<pn>", "<c>", "<ua>", "?\""] {
-                    assert!(!html.contains(raw), "{raw}: {html}");
+                let action = "/x?\"";
+                for page in [
+                    Page::UiAuth { view: &view, action, csrf: "c" },
+                    Page::UiAuthConfirmed { view: &view, action, csrf: "c", onward: action },
+                ] {
+                    let html = pages.render(&page, locale, Styles::AtPortal);
+                    for raw in ["<d>", "<n>", "<ip>", "<pn>", "<c>", "<ua>", "?\""] {
+                        assert!(!html.contains(raw), "{raw}: {html}");
+                    }
+                    assert!(
+                        html.contains("2027-01-15 08:00 UTC") && html.contains("@alice:eng.ac.cdl"),
+                        "{html}"
+                    );
+                    let unescaped = html.replace("&#x2f;", "/");
+                    assert!(unescaped.contains("href=\"https://matrix.example/_usher/style-"), "{html}");
                 }
-                assert!(
-                    html.contains("2027-01-15 08:00 UTC") && html.contains("@alice:eng.ac.cdl"),
-                    "{html}"
-                );
-                let unescaped = html.replace("&#x2f;", "/");
-                assert!(unescaped.contains("href=\"https://matrix.example/_usher/style-"), "{html}");
             }
         }
     }

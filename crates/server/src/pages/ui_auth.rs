@@ -6,7 +6,7 @@ use minijinja::{Value, context};
 use usher_core::Timestamp;
 use usher_store::ui_auth_sessions::Operation;
 
-use crate::ui_auth::{PageDevice, PageView};
+use crate::ui_auth::{AskingDevice, Denied, PageDevice, PageView};
 
 pub(super) fn context(view: &PageView, action: &str, csrf: &str) -> Value {
     let providers: Vec<_> = view
@@ -28,6 +28,15 @@ pub(super) fn context(view: &PageView, action: &str, csrf: &str) -> Value {
         action,
         csrf,
     }
+}
+
+pub(super) fn denied(denied: &Denied) -> Value {
+    let outcome = match denied.device {
+        AskingDevice::SignedOut => "signed-out",
+        AskingDevice::WillBeSignedOut => "will-be-signed-out",
+        AskingDevice::StillSignedIn => "still-signed-in",
+    };
+    context! { outcome, description => denied.description.as_str() }
 }
 
 /// As in the ids of the locales.

@@ -17,7 +17,7 @@ use crate::{
     gateway::HINTS,
     http::{self, PageProblem, PageSecret, page, problem_page, read_body, redirect},
     pages::Page,
-    ui_auth::{self, Clicked, PageError, Shown},
+    ui_auth::{self, Clicked, PageError, Shown, Wanted},
 };
 
 /// Where the pages are.
@@ -28,29 +28,38 @@ const MAX_FORM_BYTES: usize = 4096;
 pub(super) async fn get(app: web::Data<App>, request: HttpRequest) -> HttpResponse {
     let Some(handle) = handle(&request) else { return problem(&app, &request, &PageError::Unknown, None) };
     let query = request.query_string();
-    let hint = HINTS.iter().find_map(|name| {
+    let value = |name: &str| {
         form_urlencoded::parse(query.as_bytes())
             .find(|(key, _)| key == name)
             .map(|(_, value)| value.into_owned())
-    });
+    };
+    let hint = HINTS.iter().find_map(|name| value(name));
+    let is_stop = value(ui_auth::STOP_PARAMETER).is_some();
     let (owned, client) = (app.clone().into_inner(), http::arrival(&request).client);
     let shown = {
         let handle = handle.clone();
-        app.run(async move { ui_auth::view(&owned, &handle, hint.as_deref(), client).await }).await
+        app.run(async move {
+            let wanted = if is_stop { Wanted::Stop } else { Wanted::Question(hint.as_deref()) };
+            ui_auth::view(&owned, &handle, wanted, client).await
+        })
+        .await
     };
-    match shown {
-        Ok(Shown::Complete(location)) => redirect(StatusCode::FOUND, &location, &[]),
-        Ok(Shown::Ask(view)) => {
-            let secret = PageSecret::of(&request).unwrap_or_else(|| PageSecret::generate(&*app.entropy));
-            let csrf = secret.csrf(handle.as_str());
-            let action = ui_auth::page_path(&handle);
-            let content = Page::UiAuth { view: &view, action: &action, csrf: &csrf };
-            let mut response = page(&app, &request, StatusCode::OK, &content, &["'self'".to_owned()], &[]);
-            secret.set(&mut response);
-            response
-        }
-        Err(error) => problem(&app, &request, &error, Some(&handle)),
-    }
+    let (view, onward) = match shown {
+        Ok(Shown::Complete(location)) => return redirect(StatusCode::FOUND, &location, &[]),
+        Ok(Shown::Ask(view)) => (view, None),
+        Ok(Shown::Stop { view, onward }) => (view, Some(onward)),
+        Err(error) => return problem(&app, &request, &error, Some(&handle)),
+    };
+    let secret = PageSecret::of(&request).unwrap_or_else(|| PageSecret::generate(&*app.entropy));
+    let csrf = secret.csrf(handle.as_str());
+    let action = ui_auth::page_path(&handle);
+    let content = match &onward {
+        None => Page::UiAuth { view: &view, action: &action, csrf: &csrf },
+        Some(onward) => Page::UiAuthConfirmed { view: &view, action: &action, csrf: &csrf, onward },
+    };
+    let mut response = page(&app, &request, StatusCode::OK, &content, &["'self'".to_owned()], &[]);
+    secret.set(&mut response);
+    response
 }
 
 pub(super) async fn post(app: web::Data<App>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
@@ -69,8 +78,7 @@ pub(super) async fn post(app: web::Data<App>, request: HttpRequest, payload: web
             };
             match denied {
                 Ok(denied) => {
-                    let is_signed_out = denied == ui_auth::Denied::SignedOut;
-                    page(&app, &request, StatusCode::OK, &Page::UiAuthDenied { is_signed_out }, &[], &[])
+                    page(&app, &request, StatusCode::OK, &Page::UiAuthDenied { denied: &denied }, &[], &[])
                 }
                 Err(error) => problem(&app, &request, &error, Some(&handle)),
             }

@@ -12,12 +12,13 @@ use serde_json::{Map, Value};
 use usher_homeserver::Asked as Upload;
 use usher_store::{
     UiAuthHandleHash, UiAuthSessionHash,
-    ui_auth_sessions::{self, NewSession, Operation},
+    ui_auth_sessions::{self, Failure, NewSession, Operation},
 };
 
 use super::{
     Endpoint, Identified, UiAuthError,
     body::canonical,
+    description::describe,
     endpoint::plain,
     perform::act,
     session_id::{handle_of, new_session_id},
@@ -52,8 +53,13 @@ pub(crate) struct Origin {
 pub(crate) enum Challenged {
     /// It was done; the homeserver's answer.
     Done(Map<String, Value>),
-    /// Its person is to sign in again; the session id is a bearer value.
-    SignIn(String),
+    /// Its person is to sign in again.
+    SignIn {
+        /// The session's id, a bearer value.
+        session: String,
+        /// Why the last try to do so came to nothing.
+        failure: Option<Failure>,
+    },
 }
 
 /// Stores the request, or does it if nobody need be asked.
@@ -85,7 +91,8 @@ pub(crate) async fn challenge(
         }
         Operation::AddThreepid | Operation::Deactivate | Operation::GetLoginToken => {}
     }
-    store(app, who, asked, operation).await.map(Challenged::SignIn)
+    let session = store(app, who, asked, operation).await?;
+    Ok(Challenged::SignIn { session, failure: None })
 }
 
 async fn store(
@@ -98,6 +105,7 @@ async fn store(
     let config = &app.config.ui_auth;
     let now = app.clock.now();
     let (path, body) = (asked.endpoint.path(), canonical(&asked.body));
+    let description = describe(operation, &path, &body);
     let hash = UiAuthSessionHash::of(&session);
     let new = NewSession {
         session: &hash,
@@ -108,6 +116,7 @@ async fn store(
         method: asked.endpoint.method(),
         path: &path,
         body: &body,
+        description: &description,
         client: &asked.origin.client.to_string(),
         user_agent: &asked.origin.user_agent,
         created_at: now,
@@ -125,6 +134,7 @@ async fn store(
         user.mxid = %who.user,
         device.id = ?who.device.as_str(),
         operation = %operation,
+        description,
         "a request waits for its person to sign in again"
     );
     Ok(session)

@@ -100,19 +100,20 @@ pub(crate) async fn confirm(
     if !spend_keys(&mut tx, &identity.provider, spend).await? {
         return Err(ConfirmationError::AlreadyUsed);
     }
-    if !ui_auth_sessions::confirm(&mut tx, &handle_hash, &confirmation).await? {
+    let Some(description) = ui_auth_sessions::confirm(&mut tx, &handle_hash, &confirmation).await? else {
         drop(tx);
         // Why: or another was faster, which is as good.
         return match still_open(app, &handle).await {
             Ok(_) => Err(ConfirmationError::AlreadyUsed),
             Err(error) => Err(error),
         };
-    }
+    };
     tx.commit().await?;
     tracing::info!(
         user.mxid = %expected,
         provider.id = %identity.provider,
         attempt.id = %attempt.handle,
+        description,
         "the person has signed in again and confirmed a request"
     );
     Ok(())

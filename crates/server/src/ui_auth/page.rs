@@ -31,7 +31,10 @@ pub(crate) enum Looked {
     /// Its person is to be asked, at the page of this handle.
     Ask(Handle),
     /// Its person has signed in: back to the client.
-    Complete,
+    Complete {
+        /// The handle of its page, while it can still be stopped.
+        stop: Option<Handle>,
+    },
 }
 
 /// What a person is to confirm.
@@ -136,8 +139,9 @@ fn judged(
             Err(PageError::Expired)
         }
         State::Pending => Ok(Looked::Ask(handle)),
+        State::Confirmed => Ok(Looked::Complete { stop: Some(handle) }),
         // Spent: the client has been told, or is about to be, and its window can close.
-        State::Spent | State::Confirmed | State::Claimed => Ok(Looked::Complete),
+        State::Spent | State::Claimed => Ok(Looked::Complete { stop: None }),
     }
 }
 
@@ -148,27 +152,61 @@ pub(crate) enum Shown {
     Ask(Box<PageView>),
     /// It is confirmed: on to the homeserver's own host.
     Complete(String),
+    /// It is confirmed and not done yet, and may not have been theirs.
+    Stop {
+        /// What would happen.
+        view: Box<PageView>,
+        /// Where the completion page is.
+        onward: String,
+    },
 }
 
-/// The page of a handle. `hint`: the provider that the client asks for (MSC4450).
+/// What a browser wants of a page.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Wanted<'a> {
+    /// To be asked; at the provider that the client names (MSC4450), if it does.
+    Question(Option<&'a str>),
+    /// To stop what was confirmed.
+    Stop,
+}
+
+/// The page of a handle.
 pub(crate) async fn view(
     app: &App,
     handle: &Handle,
-    hint: Option<&str>,
+    wanted: Wanted<'_>,
     client: IpAddr,
 ) -> Result<Shown, PageError> {
     app.limits.redirect(client)?;
-    let (session, homeserver) = match open_session(app, handle).await? {
-        Open::Pending(session, homeserver) => (session, homeserver),
-        Open::Confirmed(location) => return Ok(Shown::Complete(location)),
-    };
-    let providers = offered(app, &session, hint).await?;
+    let (session, homeserver) = find_session(app, handle).await?;
+    let onward = completion_url(&homeserver.config, handle);
+    match (stage(app, &session), wanted) {
+        (Ok(Stage::Pending), wanted) => {
+            let hint = if let Wanted::Question(hint) = wanted { hint } else { None };
+            let providers = offered(app, &session, hint).await?;
+            Ok(Shown::Ask(Box::new(described(homeserver, session, providers).await?)))
+        }
+        (Ok(Stage::Confirmed), Wanted::Stop) => {
+            let view = Box::new(described(homeserver, session, Vec::new()).await?);
+            Ok(Shown::Stop { view, onward })
+        }
+        (Ok(Stage::Claimed) | Err(PageError::Spent), Wanted::Stop) => Err(PageError::TooLate),
+        (Ok(Stage::Confirmed | Stage::Claimed), Wanted::Question(_)) => Ok(Shown::Complete(onward)),
+        (Err(error), _) => Err(error),
+    }
+}
+
+async fn described(
+    homeserver: &ServedHomeserver,
+    session: Session,
+    providers: Vec<(ProviderId, String)>,
+) -> Result<PageView, PageError> {
     let ids = devices_of(session.operation, &session.path, &session.body).ok_or(PageError::Unknown)?;
     let known = known_devices(homeserver, &session).await;
     let (devices, more_devices) = listed(&ids, known.as_ref());
     let asking = Some(&session.device_id).filter(|id| !id.as_str().is_empty());
     let asking = asking.and_then(|id| listed(std::slice::from_ref(id), known.as_ref()).0.pop());
-    Ok(Shown::Ask(Box::new(PageView {
+    Ok(PageView {
         operation: session.operation,
         devices,
         more_devices,
@@ -179,7 +217,7 @@ pub(crate) async fn view(
         at: session.created_at,
         providers,
         user: session.mxid,
-    })))
+    })
 }
 
 /// The person wants to sign in for it: an attempt begins.
@@ -191,10 +229,13 @@ pub(crate) async fn click(
     jar: &Jar,
 ) -> Result<Clicked, PageError> {
     app.limits.click(client)?;
-    let (session, _) = match open_session(app, handle).await? {
-        Open::Pending(session, homeserver) => (session, homeserver),
-        Open::Confirmed(location) => return Ok(Clicked::Complete(location)),
-    };
+    let (session, homeserver) = find_session(app, handle).await?;
+    match stage(app, &session)? {
+        Stage::Pending => {}
+        Stage::Confirmed | Stage::Claimed => {
+            return Ok(Clicked::Complete(completion_url(&homeserver.config, handle)));
+        }
+    }
     let linked = links::list_by_last_use(&app.store, &session.mxid, MAX_PROVIDERS).await?;
     let mut issuers = linked.into_iter().filter(|(id, _)| id == provider).map(|(_, issuer)| issuer);
     let issuer = issuers.next().ok_or(PageError::NoProvider)?;
@@ -211,27 +252,33 @@ pub(crate) enum Clicked {
     Complete(String),
 }
 
-enum Open<'a> {
-    Pending(Session, &'a ServedHomeserver),
-    Confirmed(String),
-}
-
-async fn open_session<'a>(app: &'a App, handle: &Handle) -> Result<Open<'a>, PageError> {
+async fn find_session<'a>(
+    app: &'a App,
+    handle: &Handle,
+) -> Result<(Session, &'a ServedHomeserver), PageError> {
     let hash = UiAuthHandleHash::of(handle);
     let session = ui_auth_sessions::find_by_handle(&app.store, &hash).await?.ok_or(PageError::Unknown)?;
-    let homeserver = app
-        .homeservers
-        .get(session.mxid.server_name())
-        .ok_or_else(|| PageError::HomeserverGone(session.mxid.clone()))?;
-    match session.state {
-        State::Denied => Err(PageError::Denied),
-        State::Spent => Err(PageError::Spent),
-        State::Pending | State::Confirmed | State::Claimed if session.expires_at <= app.clock.now() => {
-            Err(PageError::Expired)
-        }
-        State::Pending => Ok(Open::Pending(session, homeserver)),
-        State::Confirmed | State::Claimed => Ok(Open::Confirmed(completion_url(&homeserver.config, handle))),
-    }
+    let homeserver = app.homeservers.get(session.mxid.server_name());
+    let homeserver = homeserver.ok_or_else(|| PageError::HomeserverGone(session.mxid.clone()))?;
+    Ok((session, homeserver))
+}
+
+/// How far a session has come that is not over.
+enum Stage {
+    Pending,
+    Confirmed,
+    Claimed,
+}
+
+fn stage(app: &App, session: &Session) -> Result<Stage, PageError> {
+    let stage = match session.state {
+        State::Denied => return Err(PageError::Denied),
+        State::Spent => return Err(PageError::Spent),
+        State::Pending => Stage::Pending,
+        State::Confirmed => Stage::Confirmed,
+        State::Claimed => Stage::Claimed,
+    };
+    if session.expires_at <= app.clock.now() { Err(PageError::Expired) } else { Ok(stage) }
 }
 
 /// Where the session's person can sign in: what they are linked at and the config has.

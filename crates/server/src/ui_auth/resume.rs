@@ -19,7 +19,7 @@ use super::{
 };
 use crate::app::{App, ServedHomeserver};
 
-/// Beyond the homeserver's deadline: what is left of the lease ends the session.
+/// Beyond the homeserver's deadline and what clocks may differ by: what is left of the lease ends the session.
 const LEASE_MARGIN: Duration = Duration::from_secs(5);
 
 /// Does the request, if its person has signed in for it.
@@ -48,11 +48,14 @@ pub(crate) async fn resume(
         State::Pending | State::Confirmed | State::Claimed if session.expires_at <= now => {
             return Err(UiAuthError::Expired);
         }
-        State::Pending => return Ok(Challenged::SignIn(session_id.to_owned())),
+        State::Pending => {
+            return Ok(Challenged::SignIn { session: session_id.to_owned(), failure: session.failure });
+        }
         State::Confirmed | State::Claimed => {}
     }
     let lease = Lease::generate(&*app.entropy);
-    let lease_until = now.plus(homeserver.config.timeout + LEASE_MARGIN);
+    // To a replica whose clock is ahead it must not have run out while the homeserver may still be doing it.
+    let lease_until = now.plus(homeserver.config.timeout + app.providers.greatest_skew() + LEASE_MARGIN);
     let Some(confirmed) = ui_auth_sessions::claim(&app.store, &hash, &lease, now, lease_until).await? else {
         return Err(why_not(app, &hash).await?);
     };
@@ -65,6 +68,7 @@ pub(crate) async fn resume(
                 user.mxid = %session.mxid,
                 device.id = ?session.device_id.as_str(),
                 operation = %session.operation,
+                description = session.description,
                 provider.id = %confirmed.provider,
                 "a confirmed request was done"
             );

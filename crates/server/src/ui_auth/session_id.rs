@@ -48,6 +48,14 @@ pub(crate) fn page_path(handle: &Handle) -> String {
     format!("/_usher/ui-auth/{}", handle.as_str())
 }
 
+/// In the address of a session's page: what was confirmed is to be stopped.
+pub(crate) const STOP_PARAMETER: &str = "stop";
+
+/// Where what was confirmed can be stopped, at the portal.
+pub(crate) fn stop_path(handle: &Handle) -> String {
+    format!("{}?{STOP_PARAMETER}", page_path(handle))
+}
+
 /// Where the browser goes once the person has proven themselves: the homeserver's own host, whose message clients wait for.
 pub(crate) fn completion_url(homeserver: &HomeserverConfig, handle: &Handle) -> String {
     let HomeserverConfig { base_url, .. } = homeserver;

@@ -134,8 +134,17 @@ pub(crate) fn session_of(answer: &Answer) -> anyhow::Result<String> {
     let Answer { status, body, .. } = answer;
     ensure!(*status == StatusCode::UNAUTHORIZED, "{answer:?}");
     ensure!(body["flows"] == json!([{ "stages": ["m.login.sso"] }]), "{body}");
-    ensure!(body["params"] == json!({}), "{body}");
+    ensure!(body["params"] == json!({}) && body.get("errcode").is_none(), "{body}");
     Ok(answer.field("session")?.to_owned())
+}
+
+/// The answer to a repetition after somebody has tried to sign in: the same, and what happened.
+pub(crate) fn failure_of(answer: &Answer) -> anyhow::Result<&str> {
+    let Answer { status, body, .. } = answer;
+    ensure!(*status == StatusCode::UNAUTHORIZED && answer.errcode() == "M_FORBIDDEN", "{answer:?}");
+    ensure!(body["flows"] == json!([{ "stages": ["m.login.sso"] }]), "{body}");
+    answer.field("session")?;
+    answer.field("error")
 }
 
 /// The browser is at the page that tells the app, at the homeserver's own host.

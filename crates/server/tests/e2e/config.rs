@@ -126,6 +126,8 @@ impl Portal {
         let cas = json!({
             "id": "corp",
             "name": "Canadialand",
+            // Everything here goes by one clock, so leases need not outlast a difference.
+            "skew": "0s",
             "cas": { "base_url": self.cas_base_url, "timeout": self.cas_timeout },
         });
         let first = self.provider.clone().unwrap_or(cas);

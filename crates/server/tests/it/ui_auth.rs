@@ -4,11 +4,14 @@
 mod binding;
 mod bypass;
 mod endpoints;
+mod failures;
 mod fallback;
 mod faults;
 mod freshness;
+mod once;
 mod passing;
 mod session;
+mod stopping;
 
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
@@ -116,12 +119,26 @@ impl<'a> Client<'a> {
     }
 }
 
-/// The answer of a challenge.
+/// The answer of a challenge, or of one more try before anybody has signed in.
 pub(crate) fn session_of(answer: &Answer) -> String {
+    let body = answer.json();
+    assert!(body.get("errcode").is_none() && body.get("error").is_none(), "nothing went wrong: {body}");
+    session_in(answer)
+}
+
+/// The same after a try that came to nothing: the session, and what the client is told.
+pub(crate) fn failure_of(answer: &Answer) -> (String, String) {
+    let body = answer.json();
+    assert_eq!(body["errcode"], "M_FORBIDDEN", "{body}");
+    (session_in(answer), body["error"].as_str().expect("a sentence").to_owned())
+}
+
+fn session_in(answer: &Answer) -> String {
     let body = answer.json();
     assert_eq!(answer.status, 401, "{body}");
     assert_eq!(body["flows"], json!([{ "stages": ["m.login.sso"] }]), "{body}");
     assert_eq!(body["params"], json!({}), "{body}");
+    assert!(body.get("completed").is_none(), "{body}");
     let session = body["session"].as_str().unwrap_or_default();
     assert!(session.starts_with("ushu_") && session.len() > 40, "{body}");
     session.to_owned()

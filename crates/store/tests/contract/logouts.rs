@@ -20,6 +20,9 @@ on_both!(
     a_login_under_way_is_refused_wherever_it_has_come_to,
     a_new_login_is_not_concerned,
     an_ending_is_claimed_once_and_gone_when_done,
+    what_a_denial_ends_is_any_session_of_the_device_but_a_later_one,
+    a_logout_and_a_denial_of_one_device_do_not_undo_each_other,
+    many_logouts_at_once_do_not_stop_each_other,
     what_nobody_knows_is_not_known,
     a_logout_is_forgotten_when_no_login_can_be_concerned,
 );
@@ -63,8 +66,10 @@ async fn log_out(
 async fn due(db: &TestDb, now: i64) -> Result<Vec<String>, StoreError> {
     endings::insert_due(&db.store, ms(now)).await?;
     let eng = ruma_common::server_name!("eng.test");
-    let claimed = endings::claim(&db.store, eng, &lease(), ms(now), ms(now + 10), 100).await?;
-    let mut devices: Vec<_> = claimed.iter().map(|ending| ending.device_id.to_string()).collect();
+    let mut devices = Vec::new();
+    while let Some(ending) = endings::claim(&db.store, eng, &lease(), ms(now), ms(now + 10)).await? {
+        devices.push(ending.device_id.to_string());
+    }
     devices.sort();
     Ok(devices)
 }
@@ -99,11 +104,11 @@ async fn a_session_that_was_opened_since_is_another(db: &TestDb) -> anyhow::Resu
     endings::insert_due(&db.store, ms(20)).await?;
     let eng = ruma_common::server_name!("eng.test");
     let first = lease();
-    let claimed = endings::claim(&db.store, eng, &first, ms(20), ms(30), 10).await?;
+    let claimed = endings::claim(&db.store, eng, &first, ms(20), ms(30)).await?.expect("due");
     open(db, &alice, &mxid, phone, None, 25).await?;
-    assert!(!endings::is_open(&db.store, &claimed[0]).await?);
-    assert!(!endings::note_ended(&db.store, &claimed[0], ms(26)).await?);
-    assert!(endings::delete(&db.store, &claimed[0], &first).await?);
+    assert!(!endings::is_open(&db.store, &claimed).await?);
+    assert!(!endings::note_ended(&db.store, &claimed, ms(26)).await?);
+    assert!(endings::delete(&db.store, &claimed, &first).await?);
     assert_eq!(due(db, 40).await?, Vec::<String>::new(), "it was opened after the logout");
     log_out(db, &alice, None, 50).await?;
     assert_eq!(due(db, 50).await?, ["PHONE"]);
@@ -196,22 +201,121 @@ async fn an_ending_is_claimed_once_and_gone_when_done(db: &TestDb) -> anyhow::Re
     assert_eq!(endings::list_due(&db.store, ms(20)).await?, [eng.to_owned()]);
     assert!(endings::list_due(&db.store, ms(19)).await?.is_empty());
     let (first, second) = (lease(), lease());
-    let claim = async |lease: &Lease, now: i64| -> Result<Vec<Ending>, StoreError> {
-        endings::claim(&db.store, eng, lease, ms(now), ms(now + 10), 10).await
+    let claim = async |lease: &Lease, now: i64| -> Result<Option<Ending>, StoreError> {
+        endings::claim(&db.store, eng, lease, ms(now), ms(now + 10)).await
     };
-    let claimed = claim(&first, 20).await?;
-    assert_eq!((claimed.len(), claimed[0].attempts, claimed[0].opened_at), (1, 1, ms(10)));
-    assert!(claim(&second, 29).await?.is_empty(), "somebody is at it");
-    assert!(endings::postpone(&db.store, &claimed[0], &first, ms(40), "no-answer").await?);
-    assert!(!endings::postpone(&db.store, &claimed[0], &first, ms(40), "no-answer").await?);
-    assert!(claim(&second, 39).await?.is_empty(), "not yet");
-    let again = claim(&second, 40).await?;
-    assert_eq!(again[0].attempts, 2);
-    assert!(endings::is_open(&db.store, &again[0]).await?);
-    assert!(endings::note_ended(&db.store, &again[0], ms(41)).await?);
-    assert!(!endings::delete(&db.store, &again[0], &first).await?, "another's lease");
-    assert!(endings::delete(&db.store, &again[0], &second).await?);
+    let claimed = claim(&first, 20).await?.expect("due");
+    assert_eq!((claimed.attempts, claimed.opened_at, claimed.is_denial), (1, ms(10), false));
+    assert!(claim(&second, 29).await?.is_none(), "somebody is at it");
+    assert!(endings::postpone(&db.store, &claimed, &first, ms(40), "no-answer").await?);
+    assert!(!endings::postpone(&db.store, &claimed, &first, ms(40), "no-answer").await?);
+    assert!(claim(&second, 39).await?.is_none(), "not yet");
+    let again = claim(&second, 40).await?.expect("due");
+    assert_eq!(again.attempts, 2);
+    assert!(endings::is_open(&db.store, &again).await?);
+    assert!(endings::note_ended(&db.store, &again, ms(41)).await?);
+    assert!(!endings::delete(&db.store, &again, &first).await?, "another's lease");
+    assert!(endings::delete(&db.store, &again, &second).await?);
     assert_eq!(endings::insert_due(&db.store, ms(42)).await?, 0, "it has ended");
+    Ok(())
+}
+
+async fn what_a_denial_ends_is_any_session_of_the_device_but_a_later_one(db: &TestDb) -> anyhow::Result<()> {
+    let alice = TestPerson::named("alice");
+    let mxid = db.with_account(&alice).await?;
+    open(db, &alice, &mxid, device_id!("OURS"), None, 10).await?;
+    let (ours, theirs) = (device_id!("OURS"), device_id!("THEIRS"));
+    let (first, second) = (lease(), lease());
+    for (device, opened_at) in [(ours, 10), (theirs, 20)] {
+        let ending = endings::insert_denial(&db.store, &mxid, device, &first, ms(20), ms(30)).await?;
+        let ending = ending.expect("the account is there");
+        assert_eq!(
+            (ending.is_denial, ending.attempts, ending.opened_at),
+            (true, 1, ms(opened_at)),
+            "{device}"
+        );
+        assert!(endings::is_open(&db.store, &ending).await?, "{device}");
+        assert_eq!(due(db, 29).await?, Vec::<String>::new(), "{device}: whoever denied it tries first");
+        let again = endings::claim_denial(&db.store, &mxid, device, &second, ms(31)).await?.expect("there");
+        assert_eq!((again.attempts, again.opened_at), (2, ms(opened_at)), "{device}: pressed once more");
+        assert!(!endings::delete(&db.store, &ending, &first).await?, "{device}: it was taken over");
+        open(db, &alice, &mxid, device, None, 25).await?;
+        assert!(!endings::is_open(&db.store, &again).await?, "{device}: somebody has signed in on it since");
+        assert!(!endings::note_ended(&db.store, &again, ms(32)).await?, "{device}");
+        assert!(endings::delete(&db.store, &again, &second).await?, "{device}");
+        assert!(endings::claim_denial(&db.store, &mxid, device, &first, ms(40)).await?.is_none(), "{device}");
+    }
+    let nobody = crate::harness::mxid("nobody");
+    assert!(endings::insert_denial(&db.store, &nobody, ours, &first, ms(20), ms(30)).await?.is_none());
+    Ok(())
+}
+
+async fn a_logout_and_a_denial_of_one_device_do_not_undo_each_other(db: &TestDb) -> anyhow::Result<()> {
+    let alice = TestPerson::named("alice");
+    let mxid = db.with_account(&alice).await?;
+    let phone = device_id!("PHONE");
+    open(db, &alice, &mxid, phone, None, 10).await?;
+    log_out(db, &alice, None, 20).await?;
+    assert_eq!(endings::insert_due(&db.store, ms(20)).await?, 1);
+    let denied = endings::insert_denial(&db.store, &mxid, phone, &lease(), ms(21), ms(30)).await?;
+    assert_eq!(denied.map(|ending| ending.opened_at), Some(ms(10)), "over a logout");
+    assert_eq!(endings::insert_due(&db.store, ms(22)).await?, 0, "the denial is about the same");
+    // One that Usher did not open is denied, and one that it opened is logged out later.
+    let theirs = device_id!("THEIRS");
+    endings::insert_denial(&db.store, &mxid, theirs, &lease(), ms(30), ms(40)).await?;
+    open(db, &alice, &mxid, theirs, None, 29).await?;
+    log_out(db, &alice, None, 31).await?;
+    assert_eq!(endings::insert_due(&db.store, ms(31)).await?, 0, "the denial is about it, too");
+    open(db, &alice, &mxid, theirs, None, 35).await?;
+    log_out(db, &alice, None, 36).await?;
+    assert_eq!(endings::insert_due(&db.store, ms(36)).await?, 1, "that is another session");
+    assert!(endings::claim_denial(&db.store, &mxid, theirs, &lease(), ms(50)).await?.is_none());
+    Ok(())
+}
+
+/// Each in a transaction that notes what all of them are about, while the endings are worked off by two replicas.
+async fn many_logouts_at_once_do_not_stop_each_other(db: &TestDb) -> anyhow::Result<()> {
+    let alice = TestPerson::named("alice");
+    let mxid = db.with_account(&alice).await?;
+    let stores = [db.store.clone(), db.another().await?];
+    for number in 0..40 {
+        // Not in the order of the index.
+        let device: ruma_common::OwnedDeviceId = format!("D{}", number * 17 % 40).into();
+        open(db, &alice, &mxid, &device, Some(&upstream(&alice, &number.to_string())), 10).await?;
+    }
+    let eng = ruma_common::server_name!("eng.test");
+    let all = (0..40).map(|number| {
+        let (store, alice) = (stores[number % 2].clone(), alice.clone());
+        tokio::spawn(async move {
+            let session = upstream(&alice, &number.to_string());
+            let mut tx = store.begin().await?;
+            let logout = NewLogout {
+                provider: &alice.provider,
+                issuer: &alice.issuer,
+                subject: None,
+                upstream_session: Some(&session),
+                ends_sessions: true,
+                received_at: ms(20),
+                keep_until: ms(1_000),
+            };
+            logouts::insert(&mut tx, &logout, &Counting).await?;
+            endings::insert_due(&mut tx, ms(20)).await?;
+            tx.commit().await?;
+            let held = lease();
+            while let Some(ending) = endings::claim(&store, eng, &held, ms(20), ms(30)).await? {
+                let mut tx = store.begin().await?;
+                assert!(endings::delete(&mut tx, &ending, &held).await?);
+                endings::note_ended(&mut tx, &ending, ms(21)).await?;
+                tx.commit().await?;
+            }
+            anyhow::Ok(())
+        })
+    });
+    for outcome in futures_util::future::join_all(all.collect::<Vec<_>>()).await {
+        outcome??;
+    }
+    assert_eq!(due(db, 40).await?, Vec::<String>::new());
+    assert!(sessions::list_open(&db.store, &mxid, 100).await?.is_empty(), "every one was ended");
     Ok(())
 }
 

@@ -4,9 +4,9 @@ use ruma_common::{DeviceId, OwnedUserId, UserId, device_id};
 use usher_core::{Handle, Timestamp, provider::UpstreamSession};
 use usher_store::{
     AttemptHash, SWEEP_BATCH, Store, StoreError, UiAuthHandleHash, UiAuthSessionHash, UpstreamSessionHash,
-    links,
+    endings, links,
     sessions::{self, NewSession as OpenedSession},
-    ui_auth_sessions::{self as ui_auth, Confirmation, NewSession, Operation, State},
+    ui_auth_sessions::{self as ui_auth, Confirmation, Failure, NewSession, Operation, State},
 };
 
 use crate::harness::{Counting, TestDb, TestPerson, attempt, lease, ms, mxid};
@@ -20,7 +20,9 @@ on_both!(
     twenty_claims_at_once_have_one_winner,
     whoever_is_linked_no_longer_has_confirmed_nothing,
     a_denied_session_stays_denied,
-    who_denies_one_session_denies_those_of_its_device,
+    who_denies_one_session_can_deny_those_of_its_device,
+    what_went_wrong_is_noted_until_somebody_confirms,
+    many_who_deny_at_once_do_not_stop_each_other,
     a_device_has_so_many_sessions_open_and_the_oldest_pending_one_goes,
     those_that_make_room_at_once_do_not_stop_each_other,
     confirmed_sessions_are_not_dropped_for_new_ones,
@@ -43,7 +45,7 @@ async fn begin(db: &TestDb, user: &UserId, device: &DeviceId, at: i64) -> anyhow
     let handle = Handle::generate(&Counting);
     let session = UiAuthSessionHash::of(&format!("ushu_{}", handle.as_str()));
     let handle = UiAuthHandleHash::of(&handle);
-    assert!(ui_auth::insert(&db.store, &new(&session, &handle, user, device, at), 10).await?);
+    assert!(ui_auth::insert(&db.store, &new(&session, &handle, user, device, at), 100).await?);
     Ok(Begun { session, handle })
 }
 
@@ -63,6 +65,7 @@ fn new<'a>(
         method: "POST",
         path: "/delete_devices",
         body: r#"{"devices":["A"]}"#,
+        description: "delete the device \"A\"",
         client: "192.0.2.7",
         user_agent: "App/1",
         created_at: ms(at),
@@ -81,7 +84,7 @@ async fn confirmed(
     at: i64,
 ) -> anyhow::Result<UiAuthSessionHash> {
     let Begun { session, handle } = begin(db, user, phone(), at).await?;
-    assert!(ui_auth::confirm(&db.store, &handle, &by(person, user, &attempt(), at)).await?);
+    assert!(ui_auth::confirm(&db.store, &handle, &by(person, user, &attempt(), at)).await?.is_some());
     Ok(session)
 }
 
@@ -114,7 +117,8 @@ async fn a_session_comes_back_as_it_was_stored(db: &TestDb) -> anyhow::Result<()
     assert_eq!((found.method.as_str(), found.path.as_str()), ("POST", "/delete_devices"));
     assert_eq!((found.body.as_str(), found.client.as_str()), (r#"{"devices":["A"]}"#, "192.0.2.7"));
     assert_eq!((found.created_at, found.expires_at), (ms(1_000), ms(1_100)));
-    assert_eq!(found.user_agent, "App/1");
+    assert_eq!((found.user_agent.as_str(), found.failure), ("App/1", None));
+    assert_eq!(found.description, "delete the device \"A\"");
     assert_eq!(ui_auth::find(&db.store, &UiAuthSessionHash::of("ushu_x")).await?, None);
     Ok(())
 }
@@ -130,7 +134,7 @@ async fn a_pending_session_is_confirmed_once_by_its_own_account(db: &TestDb) -> 
         ("once more", &user, 1_099, false),
     ] {
         let outcome = ui_auth::confirm(&db.store, &handle, &by(&alice, mxid, &attempt(), at)).await?;
-        assert_eq!(outcome, expected, "{name}");
+        assert_eq!(outcome.as_deref(), expected.then_some("delete the device \"A\""), "{name}");
     }
     assert_eq!(state(db, &session).await?, State::Confirmed);
     Ok(())
@@ -140,8 +144,8 @@ async fn an_attempt_confirms_one_session(db: &TestDb) -> anyhow::Result<()> {
     let (alice, user) = alice(db).await?;
     let attempt = attempt();
     let (one, two) = (begin(db, &user, phone(), 1_000).await?, begin(db, &user, phone(), 1_000).await?);
-    assert!(ui_auth::confirm(&db.store, &one.handle, &by(&alice, &user, &attempt, 1_001)).await?);
-    assert!(!ui_auth::confirm(&db.store, &two.handle, &by(&alice, &user, &attempt, 1_001)).await?);
+    assert!(ui_auth::confirm(&db.store, &one.handle, &by(&alice, &user, &attempt, 1_001)).await?.is_some());
+    assert!(ui_auth::confirm(&db.store, &two.handle, &by(&alice, &user, &attempt, 1_001)).await?.is_none());
     assert_eq!(state(db, &two.session).await?, State::Pending);
     Ok(())
 }
@@ -169,7 +173,7 @@ async fn a_claim_ends_by_being_spent_given_back_or_running_out(db: &TestDb) -> a
     let attempt = attempt();
     let confirmation =
         Confirmation { upstream_session: Some(&upstream), ..by(&alice, &user, &attempt, 1_001) };
-    assert!(ui_auth::confirm(&db.store, &handle, &confirmation).await?);
+    assert!(ui_auth::confirm(&db.store, &handle, &confirmation).await?.is_some());
     let (first, second, third) = (lease(), lease(), lease());
     let by_first = ui_auth::claim(&db.store, &session, &first, ms(1_001), ms(1_010)).await?.expect("claimed");
     assert_eq!((by_first.person(), by_first.upstream_session.as_ref()), (alice.key(), Some(&upstream)));
@@ -224,17 +228,19 @@ async fn a_denied_session_stays_denied(db: &TestDb) -> anyhow::Result<()> {
     for is_confirmed in [false, true] {
         let Begun { session, handle } = begin(db, &user, phone(), 1_000).await?;
         if is_confirmed {
-            assert!(ui_auth::confirm(&db.store, &handle, &by(&alice, &user, &attempt(), 1_000)).await?);
+            assert!(
+                ui_auth::confirm(&db.store, &handle, &by(&alice, &user, &attempt(), 1_000)).await?.is_some()
+            );
         }
         assert!(!ui_auth::deny(&db.store, &handle, ms(1_100)).await?, "{is_confirmed}: expired");
         assert!(ui_auth::deny(&db.store, &handle, ms(1_001)).await?, "{is_confirmed}");
         assert!(!ui_auth::deny(&db.store, &handle, ms(1_001)).await?, "{is_confirmed}: once more");
-        assert!(!ui_auth::confirm(&db.store, &handle, &by(&alice, &user, &attempt(), 1_002)).await?);
+        assert!(ui_auth::confirm(&db.store, &handle, &by(&alice, &user, &attempt(), 1_002)).await?.is_none());
         assert!(!claims(&db.store, &session, 1_002, 1_050).await?, "{is_confirmed}");
         assert_eq!(state(db, &session).await?, State::Denied);
     }
     let Begun { session, handle } = begin(db, &user, phone(), 1_000).await?;
-    assert!(ui_auth::confirm(&db.store, &handle, &by(&alice, &user, &attempt(), 1_000)).await?);
+    assert!(ui_auth::confirm(&db.store, &handle, &by(&alice, &user, &attempt(), 1_000)).await?.is_some());
     let lease = lease();
     assert!(ui_auth::claim(&db.store, &session, &lease, ms(1_001), ms(1_010)).await?.is_some());
     assert!(!ui_auth::deny(&db.store, &handle, ms(1_002)).await?, "it is being done");
@@ -243,7 +249,7 @@ async fn a_denied_session_stays_denied(db: &TestDb) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn who_denies_one_session_denies_those_of_its_device(db: &TestDb) -> anyhow::Result<()> {
+async fn who_denies_one_session_can_deny_those_of_its_device(db: &TestDb) -> anyhow::Result<()> {
     let (alice, user) = alice(db).await?;
     let denied = begin(db, &user, phone(), 1_000).await?;
     let pending = begin(db, &user, phone(), 1_000).await?.session;
@@ -254,9 +260,17 @@ async fn who_denies_one_session_denies_those_of_its_device(db: &TestDb) -> anyho
     let lease = lease();
     assert!(ui_auth::claim(&db.store, &done, &lease, ms(1_001), ms(1_050)).await?.is_some());
     let other = begin(db, &user, device_id!("TABLET"), 1_000).await?.session;
+    let expired = begin(db, &user, phone(), 900).await?.session;
     assert!(ui_auth::spend(&db.store, &done, &lease).await?);
     assert!(ui_auth::is_proven_since(&db.store, &user, phone(), ms(900)).await?);
     assert!(ui_auth::deny(&db.store, &denied.handle, ms(1_002)).await?);
+    assert!(!ui_auth::is_proven_since(&db.store, &user, phone(), ms(900)).await?, "no grace any more");
+    let others = ui_auth::list_deniable(&db.store, &user, phone(), ms(1_002)).await?;
+    assert_eq!(others.len(), 2);
+    for session in others.iter().chain([&under_way, &done]) {
+        let is_deniable = others.contains(session);
+        assert_eq!(ui_auth::deny_other(&db.store, session, ms(1_002)).await?, is_deniable, "{session:?}");
+    }
     for (name, session, expected) in [
         ("itself", &denied.session, State::Denied),
         ("pending", &pending, State::Denied),
@@ -264,15 +278,81 @@ async fn who_denies_one_session_denies_those_of_its_device(db: &TestDb) -> anyho
         ("being done", &under_way, State::Claimed),
         ("done", &done, State::Spent),
         ("another device's", &other, State::Pending),
+        ("expired", &expired, State::Pending),
     ] {
         assert_eq!(state(db, session).await?, expected, "{name}");
+        let found = ui_auth::find(&db.store, session).await?.expect("it is there");
+        assert_eq!(found.is_seen_to, expected == State::Denied, "{name}");
     }
-    assert!(!ui_auth::is_proven_since(&db.store, &user, phone(), ms(900)).await?, "no grace any more");
-    assert!(!ui_auth::find(&db.store, &pending).await?.expect("it is there").is_signed_out);
-    assert_eq!(ui_auth::note_signed_out(&db.store, &user, phone(), ms(1_003)).await?, 3);
-    assert_eq!(ui_auth::note_signed_out(&db.store, &user, phone(), ms(1_003)).await?, 0, "once");
-    for (name, session, expected) in [("denied", &pending, true), ("being done", &under_way, false)] {
-        assert_eq!(ui_auth::find(&db.store, session).await?.expect(name).is_signed_out, expected, "{name}");
+    Ok(())
+}
+
+async fn what_went_wrong_is_noted_until_somebody_confirms(db: &TestDb) -> anyhow::Result<()> {
+    let (alice, user) = alice(db).await?;
+    let Begun { session, handle } = begin(db, &user, phone(), 1_000).await?;
+    let noted = async || anyhow::Ok(ui_auth::find(&db.store, &session).await?.expect("it is there").failure);
+    for (name, failure, at, expected) in [
+        ("one", Failure::AnotherPerson, 1_001, true),
+        ("the same again", Failure::AnotherPerson, 1_002, false),
+        ("another", Failure::NotFresh, 1_003, true),
+        ("a third", Failure::NotAdmitted, 1_004, true),
+        ("a fourth", Failure::NotSignedIn, 1_005, true),
+        ("when it has expired", Failure::NotFresh, 1_100, false),
+    ] {
+        assert_eq!(ui_auth::note_failure(&db.store, &handle, failure, ms(at)).await?, expected, "{name}");
+        let is_kept = name != "when it has expired";
+        assert_eq!(noted().await? == Some(failure), is_kept, "{name}");
+    }
+    assert!(ui_auth::confirm(&db.store, &handle, &by(&alice, &user, &attempt(), 1_006)).await?.is_some());
+    assert_eq!(noted().await?, None, "somebody has confirmed");
+    assert!(!ui_auth::note_failure(&db.store, &handle, Failure::NotFresh, ms(1_007)).await?);
+    assert_eq!(noted().await?, None, "it is too late to fail");
+    Ok(())
+}
+
+/// Each denial with its ending, the ending's end, and those who log out and sweep meanwhile.
+async fn many_who_deny_at_once_do_not_stop_each_other(db: &TestDb) -> anyhow::Result<()> {
+    let (alice, user) = alice(db).await?;
+    let stores = [db.store.clone(), db.another().await?];
+    let mut handles = Vec::new();
+    for number in 0..64_i64 {
+        let Begun { session, handle } = begin(db, &user, phone(), 1_000 + number % 7).await?;
+        if number % 3 == 0 {
+            assert!(
+                ui_auth::confirm(&db.store, &handle, &by(&alice, &user, &attempt(), 1_008)).await?.is_some()
+            );
+        }
+        handles.push((session, handle));
+    }
+    let denying = handles.iter().cloned().enumerate().map(|(number, (_, handle))| {
+        let (store, user) = (stores[number % 2].clone(), user.clone());
+        tokio::spawn(async move {
+            let (lease, now) = (lease(), ms(1_010));
+            let mut tx = store.begin().await?;
+            if ui_auth::deny(&mut tx, &handle, now).await? {
+                endings::insert_denial(&mut tx, &user, phone(), &lease, now, ms(1_020)).await?;
+                tx.commit().await?;
+            } else {
+                drop(tx);
+            }
+            for other in ui_auth::list_deniable(&store, &user, phone(), now).await? {
+                ui_auth::deny_other(&store, &other, now).await?;
+            }
+            if let Some(ending) = endings::claim_denial(&store, &user, phone(), &lease, ms(1_020)).await? {
+                let mut tx = store.begin().await?;
+                endings::delete(&mut tx, &ending, &lease).await?;
+                endings::note_ended(&mut tx, &ending, now).await?;
+                tx.commit().await?;
+            }
+            ui_auth::delete_expired(&store, ms(500), SWEEP_BATCH).await?;
+            anyhow::Ok(())
+        })
+    });
+    for outcome in futures_util::future::join_all(denying.collect::<Vec<_>>()).await {
+        outcome??;
+    }
+    for (session, _) in &handles {
+        assert_eq!(state(db, session).await?, State::Denied);
     }
     Ok(())
 }
@@ -372,11 +452,11 @@ async fn only_a_fresh_proof_of_the_same_device_counts(db: &TestDb) -> anyhow::Re
     let live = begin(db, &user, phone(), 1_000).await?.handle;
     let attempt_hash = attempt();
     let not_fresh = Confirmation { is_fresh: false, ..by(&alice, &user, &attempt_hash, 1_050) };
-    assert!(ui_auth::confirm(&db.store, &live, &not_fresh).await?);
+    assert!(ui_auth::confirm(&db.store, &live, &not_fresh).await?.is_some());
     assert!(!proven(phone(), 1_000).await?, "a live session is no fresh proof");
     let fresh = begin(db, &user, phone(), 1_000).await?.handle;
     assert!(!proven(phone(), 1_000).await?, "pending");
-    assert!(ui_auth::confirm(&db.store, &fresh, &by(&alice, &user, &attempt(), 1_050)).await?);
+    assert!(ui_auth::confirm(&db.store, &fresh, &by(&alice, &user, &attempt(), 1_050)).await?.is_some());
     for (name, device, since, expected) in [
         ("since before", phone(), 1_049, true),
         ("since then", phone(), 1_050, false),

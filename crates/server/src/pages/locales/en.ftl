@@ -51,11 +51,17 @@ ui-auth-deny-button = This was not me
 ui-auth-complete-title = Thank you
 ui-auth-complete-text = You have confirmed it. You may now close this window.
 ui-auth-complete-by-hand = If your app does not go on by itself, return to it and press Continue there.
+ui-auth-complete-stop = Was this not you? Stop it
+ui-auth-confirmed-title = Stop what you have confirmed?
+ui-auth-confirmed-text = You have confirmed this, and your app has not done it yet. If you did not ask for it, you can still stop it.
+ui-auth-confirmed-onward = No, go on
 ui-auth-stopped-title = The request was stopped
 ui-auth-stopped-text = Nothing of it will be done.
 ui-auth-stopped-signed-out = The device that asked for it is signed out of your account.
+ui-auth-stopped-will-be-signed-out = The homeserver does not answer at the moment. The device that asked for it will be signed out of your account as soon as it does: you need not do anything for that.
 ui-auth-stopped-still-signed-in = The device that asked for it could not be signed out: do so yourself, in the settings of your Matrix app.
 ui-auth-stopped-next = Look through the devices in the settings of your Matrix app and sign out those you do not know. If you know none that could have asked, change your password at your organisation’s sign-in service, and tell your help desk.
+ui-auth-stopped-what = What was stopped, for your help desk:
 ui-auth-stopped-close = You may now close this window.
 onward-text = If nothing happens by itself, press Continue.
 

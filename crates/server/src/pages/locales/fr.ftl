@@ -51,11 +51,17 @@ ui-auth-deny-button = Ce n’était pas moi
 ui-auth-complete-title = Merci
 ui-auth-complete-text = Vous avez confirmé. Vous pouvez maintenant fermer cette fenêtre.
 ui-auth-complete-by-hand = Si votre application ne continue pas d’elle-même, retournez-y et appuyez sur Continuer.
+ui-auth-complete-stop = Ce n’était pas vous ? Arrêter
+ui-auth-confirmed-title = Arrêter ce que vous avez confirmé ?
+ui-auth-confirmed-text = Vous avez confirmé cela, et votre application ne l’a pas encore exécuté. Si vous ne l’avez pas demandé, vous pouvez encore l’arrêter.
+ui-auth-confirmed-onward = Non, continuer
 ui-auth-stopped-title = La demande est arrêtée
 ui-auth-stopped-text = Rien n’en sera fait.
 ui-auth-stopped-signed-out = L’appareil qui l’a envoyée est déconnecté de votre compte.
+ui-auth-stopped-will-be-signed-out = Le serveur ne répond pas pour le moment. L’appareil qui l’a envoyée sera déconnecté de votre compte dès qu’il répondra : vous n’avez rien à faire pour cela.
 ui-auth-stopped-still-signed-in = L’appareil qui l’a envoyée n’a pas pu être déconnecté : faites-le vous-même, dans les réglages de votre application Matrix.
 ui-auth-stopped-next = Parcourez les appareils dans les réglages de votre application Matrix et déconnectez ceux que vous ne connaissez pas. Si aucun des vôtres n’a pu envoyer cette demande, changez votre mot de passe au service de connexion de votre organisation et prévenez l’assistance.
+ui-auth-stopped-what = Ce qui a été arrêté, pour l’assistance :
 ui-auth-stopped-close = Vous pouvez maintenant fermer cette fenêtre.
 onward-text = Si rien ne se passe, appuyez sur Continuer.
 

@@ -25,7 +25,8 @@ use super::tape::Tape;
 const MAX_MESSAGE: usize = 1 << 20;
 
 /// Whether there is something to be done in the background.
-const LOOKED_UP: [&str; 2] = ["SELECT FROM endings", "SELECT FROM provisioning"];
+const LOOKED_UP: [&str; 3] =
+    ["SELECT FROM endings", "SELECT FROM provisioning", "INSERT INTO endings of logouts"];
 
 /// Listens; connections end with it.
 #[derive(Debug)]
@@ -178,6 +179,9 @@ fn name_of(sql: &str) -> String {
         pairs.next().map(|pair| pair[1]).unwrap_or_default()
     };
     match words.first().copied().unwrap_or_default() {
+        "INSERT" if words.contains(&"logouts") && after("INTO") == "endings" => {
+            "INSERT INTO endings of logouts".to_owned()
+        }
         "INSERT" => format!("INSERT INTO {}", after("INTO")),
         "UPDATE" => format!("UPDATE {}", after("UPDATE")),
         "DELETE" => format!("DELETE FROM {}", after("FROM")),

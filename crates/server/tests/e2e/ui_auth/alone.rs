@@ -56,6 +56,50 @@ fn without_anybody_to_tell_the_page_says_in_words_what_to_do_with_scripts_and_wi
 }
 
 #[test]
+fn what_was_confirmed_can_be_stopped_with_scripts_and_without() -> anyhow::Result<()> {
+    run(async {
+        let world = World::start_at_host(Kind::Sqlite).await?;
+        for runs_scripts in [true, false] {
+            let (phone, laptop, session) = asked(&world).await?;
+            let visitor = Visitor::at_both(&world.config.public_base_url(), phone.client.base()).await?;
+            visitor.window.look(Look { runs_scripts, ..Look::PHONE }).await?;
+            is_complete(&world.person("alice").confirm(&phone.fallback(&session)).await?)?;
+            visitor.window.open(&phone.fallback(&session)).await?;
+            visitor.sees("Thank you").await?;
+            visitor.window.click("main a").await?;
+            visitor.sees("Stop what you have confirmed?").await?;
+            let said = visitor.window.text("main").await?;
+            for shown in ["Laptop", &laptop.device, "Phone", &phone.device, "has not done it yet"] {
+                assert!(said.contains(shown), "{shown} in {said}");
+            }
+            visitor.nothing_is_wrong().await?;
+            // It was them after all, and then it was not.
+            visitor.window.click("main p > a").await?;
+            visitor.sees("Thank you").await?;
+            assert_eq!(visitor.window.url().await?.host_str(), Some(HOST));
+            visitor.window.click("main a").await?;
+            visitor.sees("Stop what you have confirmed?").await?;
+            visitor.window.click("button.refuse").await?;
+            visitor.sees("The request was stopped").await?;
+            visitor.nothing_is_wrong().await?;
+            let eng = &world.components().eng;
+            assert_eq!(eng.whoami(phone.access_token()).await?, None, "scripts: {runs_scripts}");
+            let refused = phone.send(&deletion_of(&laptop), &auth(&session)).await?;
+            assert_eq!(refused.errcode(), "M_UNKNOWN_TOKEN", "scripts: {runs_scripts}: {refused:?}");
+            assert!(eng.whoami(laptop.access_token()).await?.is_some(), "scripts: {runs_scripts}");
+            let token = world.person("alice").sign_in().await?.login_token()?;
+            let again = json!({ "device_id": phone.device });
+            let again =
+                App::new(&world.host()?, &world.host()?.redeem_with(&token, again).await?.expect_ok()?)?;
+            let refused = again.send(&deletion_of(&laptop), &auth(&session)).await?;
+            assert_eq!(refused.errcode(), "M_FORBIDDEN", "on the same device, anew: {refused:?}");
+            assert!(eng.whoami(laptop.access_token()).await?.is_some(), "scripts: {runs_scripts}");
+        }
+        Ok(())
+    })
+}
+
+#[test]
 fn who_goes_back_after_confirming_is_told_that_it_is_done_and_confirms_nothing_twice() -> anyhow::Result<()> {
     run(async {
         let world = World::start_at_host(Kind::Sqlite).await?;

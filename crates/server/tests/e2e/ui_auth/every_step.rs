@@ -68,11 +68,19 @@ const TOKEN_REPETITION: [&str; 8] = [
     "COMMIT",
 ];
 /// "This was not me".
-const DENIAL: [&str; 4] = [
+const DENIAL: [&str; 12] = [
     "SELECT FROM ui_auth_sessions",
+    "BEGIN",
     "UPDATE ui_auth_sessions",
+    "INSERT INTO endings",
+    "COMMIT",
+    "SELECT FROM ui_auth_sessions",
+    "SELECT FROM sessions",
     "POST /delete_devices",
-    "UPDATE ui_auth_sessions",
+    "BEGIN",
+    "DELETE FROM endings",
+    "UPDATE sessions",
+    "COMMIT",
 ];
 
 const CHANGED: &str =

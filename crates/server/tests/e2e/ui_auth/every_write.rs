@@ -25,8 +25,10 @@ const DELETION: [(Part, Write); 4] = [
 ];
 /// A login token is written with the end of its session.
 const TOKEN: Write = ("INSERT", "login_tokens", Some("issued"));
-/// Once more when the device is signed out.
 const DENIAL: Write = ("UPDATE", "ui_auth_sessions", Some("denied"));
+/// What a denial leaves to be done, with it; and that it is done, when the device is signed out.
+const ENDING: [Write; 3] =
+    [("INSERT", "endings", None), ("DELETE", "endings", None), ("UPDATE", "sessions", None)];
 
 const CHANGED: &str =
     "a request writes something else than listed here: mend the list, and think of a crash there";
@@ -58,7 +60,9 @@ fn the_writes_of_a_request_are_those_that_are_listed() -> anyhow::Result<()> {
         let walk = Walk::to_delete(&stage, &phone, "TABLET").come_before(Part::Click).await?;
         noted(&stage.database).await?;
         walk.deny().await?;
-        assert_eq!(noted(&stage.database).await?, named(&[DENIAL, DENIAL]), "a denial. {CHANGED}");
+        let [left, done, ended] = ENDING;
+        let expected = named(&[DENIAL, left, done, ended]);
+        assert_eq!(noted(&stage.database).await?, expected, "a denial. {CHANGED}");
         Ok(())
     })
 }
@@ -128,16 +132,22 @@ fn whoever_is_cut_off_in_the_middle_of_a_write_gets_it_done_once() -> anyhow::Re
         let session = Client::at(&host)?.redeem(&token).await?.expect_ok()?;
         assert_eq!(session.field("user_id")?, ALICE);
 
-        for when in ["BEFORE", "AFTER"] {
-            let device = format!("DENIED{when}");
-            let walk = Walk::to_delete(&stage, &phone, &device).come_before(Part::Click).await?;
-            let denying = walk.clone();
-            kill_at(&mut stage, DENIAL, when, async move { denying.deny().await }).await?;
-            assert!(has_device(&stage, &phone.device), "{when}: not denied yet");
-            if when == "AFTER" {
+        for write in [DENIAL].into_iter().chain(ENDING) {
+            for when in ["BEFORE", "AFTER"] {
+                let name = name_of(write, when);
+                // Each from a device of its own: it is signed out.
+                let thief = self::phone(&stage).await?;
+                let device = format!("DENIED{}{}{when}", write.0, write.1);
+                let walk = Walk::to_delete(&stage, &thief, &device).come_before(Part::Click).await?;
+                let denying = walk.clone();
+                kill_at(&mut stage, write, when, async move { denying.deny().await }).await?;
+                // What is left to be done is written with the denial.
+                let is_denied = [ENDING[1], ENDING[2]].contains(&write);
+                assert_eq!(has_device(&stage, &thief.device), !is_denied, "{name}");
                 let said = walk.deny().await?.text();
-                assert!(said.contains("is signed out of your account"), "{said}");
-                assert!(has_device(&stage, &device) && !has_device(&stage, &phone.device));
+                assert!(said.contains("is signed out of your account"), "{name}: {said}");
+                assert!(has_device(&stage, &device) && !has_device(&stage, &thief.device), "{name}");
+                assert_eq!(stage.database.row_counts().await?["endings"], 0, "{name}");
             }
         }
         assert_eq!(stage.database.column("PRAGMA integrity_check").await?, ["ok"]);

@@ -29,6 +29,9 @@ pub(super) const LANGUAGES: [&str; 2] = ["en", "fr"];
 pub(super) const DELETE: &str = "DELETE v3/devices/LAPTOP";
 const UPLOAD: &str = "POST v3/keys/device_signing/upload";
 
+/// What may be stopped still, in both.
+const CONFIRMED: [&str; 2] = ["Stop what you have confirmed?", "Arrêter ce que vous avez confirmé\u{202f}?"];
+
 /// Devices with names as people give them, and as nobody should.
 const DEVICES: [(&str, Option<&str>, &str); 5] = [
     (
@@ -184,8 +187,11 @@ fn how_it_ends_is_said_to_everybody() -> anyhow::Result<()> {
             scene.opens(&confirmed, language).await?;
             visitor.sees(heading).await?;
             audit(visitor, &axe, "complete", language).await?;
+            visitor.window.click("main a").await?;
+            visitor.sees(CONFIRMED[usize::from(language != "en")]).await?;
+            audit(visitor, &axe, "confirmed", language).await?;
         }
-        for (name, fault) in [("still-signed-in", Some(Fault::server_error())), ("signed-out", None)] {
+        for (name, fault) in [("will-be-signed-out", Some(Fault::server_error())), ("signed-out", None)] {
             stage.homeserver.clear_fault(Endpoint::DeleteDevices);
             if let Some(fault) = fault {
                 stage.homeserver.set_fault(Endpoint::DeleteDevices, fault);

@@ -183,7 +183,7 @@ fn another_person_at_the_sign_in_is_told_so_and_the_right_one_can_still_confirm(
         visitor.sees("Somebody else is signed in").await?;
         visitor.nothing_is_wrong().await?;
         desk.continues(1).await?;
-        desk.is_told(1, "401").await?;
+        desk.is_told(1, "401 M_FORBIDDEN").await?;
         assert_eq!(devices(&world, &apps[0]).await?, both, "nothing is done");
 
         visitor.window.bring_to_front(&window).await?;

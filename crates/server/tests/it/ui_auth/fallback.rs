@@ -278,7 +278,7 @@ async fn this_was_not_me_stops_the_request_though_the_homeserver_is_away() {
     let (path, form) = (asked.path.clone(), format!("csrf={}&deny=yes", asked.csrf()));
     let page = asked.browser.open(Method::POST, &path, Some(form)).await;
     assert_eq!(page.title(), "The request was stopped");
-    assert!(page.body.contains("could not be signed out"), "{}", page.body);
+    assert!(page.body.contains("will be signed out of your account as soon as"), "{}", page.body);
     app.eng.restart().await.expect("it comes back");
     assert_eq!(stolen.delete_device("STOLEN", &auth(&session)).await.status, 403);
     let form = format!("csrf={}&deny=yes", asked.csrf());

@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde_json::json;
 use usher_lab::scripted::cas::CasPerson;
 
-use super::{auth, client, deeds, session_of, start, start_with};
+use super::{auth, client, deeds, failure_of, session_of, start, start_with};
 use crate::app::Answer;
 
 #[tokio::test]
@@ -38,7 +38,9 @@ async fn another_person_confirms_nothing_and_the_right_one_still_can() {
             back.body.replace("&#x2f;", "/").contains("/_usher/ui-auth/"),
             "{name}: the way back to the page"
         );
-        assert_eq!(session_of(&phone.delete_device("PHONE", &auth(&session)).await), session, "{name}");
+        let (waiting, said) = failure_of(&phone.delete_device("PHONE", &auth(&session)).await);
+        assert_eq!(waiting, session, "{name}");
+        assert!(said.contains("Somebody else signed in"), "{name}: {said}");
     }
     assert_eq!(app.rows("accounts").await, accounts, "nobody got an account by it");
     assert_eq!(deeds(&app), 0);
@@ -182,7 +184,7 @@ async fn whoever_may_not_sign_in_any_more_confirms_nothing() {
         let back = phone.browser(&session).confirmed_by("dora").await;
         assert_eq!((back.status.as_u16(), back.title()), (403, title), "{place}");
         let again = get_token(auth(&session).to_string()).await;
-        assert_eq!(session_of(&again), session, "{place}: it is not confirmed");
+        assert_eq!(failure_of(&again).0, session, "{place}: it is not confirmed");
         app.cas.add_person(dora("staff"));
         assert_eq!(phone.browser(&session).confirmed_by("dora").await.status, 302, "{place}");
         assert_eq!(get_token(auth(&session).to_string()).await.status, 200, "{place}");
