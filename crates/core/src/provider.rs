@@ -8,6 +8,7 @@ mod error;
 mod identity;
 mod ids;
 mod notice;
+mod sign_out;
 
 use std::{fmt, time::Duration};
 
@@ -20,6 +21,7 @@ pub use error::{ProviderError, ProviderFailure};
 pub use identity::{Evidence, Identity, OneTime, Outcome, Proof, UpstreamSession};
 pub use ids::{Handle, Issuer, ParseIdError, ProviderId, Subject};
 pub use notice::{Document, LogoutNotice, LogoutProof, LogoutReply};
+pub use sign_out::SignOut;
 
 use crate::{Entropy, Timestamp};
 
@@ -93,6 +95,22 @@ pub trait SsoProvider: fmt::Debug + Send + Sync {
     /// [`SsoProvider::endpoint`] said [`Endpoint::Logout`]; a provider that never says so keeps the default.
     async fn logout(&self, _ctx: &Ctx<'_>, _callback: &Callback) -> Result<LogoutNotice, ProviderError> {
         Err(ProviderError::malformed("this provider takes no logout notices"))
+    }
+
+    /// Whether a person can sign out at the provider from here ([`SsoProvider::sign_out`]), as far as is known without asking
+    /// anybody: a page that offers it does not wait for that. Where it is not known, they may try.
+    fn offers_sign_out(&self) -> bool {
+        false
+    }
+
+    /// Where the browser goes to end the session that it has at the provider; `None` if the provider has no such place. The
+    /// provider tells us by [`SsoProvider::logout`] what ended, if it does: here nothing is believed to have.
+    async fn sign_out(
+        &self,
+        _ctx: &Ctx<'_>,
+        _wish: &SignOut<'_>,
+    ) -> Result<Option<BrowserStep>, ProviderError> {
+        Ok(None)
     }
 
     /// A document the upstream's operator wants (SP metadata, JWKS), for a `tail` where

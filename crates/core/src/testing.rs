@@ -48,6 +48,7 @@ macro_rules! provider_conformance {
             an_unstated_authentication_is_not_accepted,
             the_same_answer_twice_is_refused,
             nothing_secret_is_shown,
+            a_person_can_sign_out_where_it_is_offered,
         }
     };
     (@tests $start:path: $($claim:ident),* $(,)?) => {

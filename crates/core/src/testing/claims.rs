@@ -6,6 +6,7 @@ mod freshness;
 mod parameters;
 mod proof;
 mod secrecy;
+mod sign_out;
 
 pub use binding::{
     the_callback_of_another_attempt_is_refused, the_demand_of_another_attempt_is_refused,
@@ -28,3 +29,4 @@ pub use proof::{
     the_callback_names_its_attempt, the_person_who_signed_in_is_proven, the_state_fits_the_cookie,
 };
 pub use secrecy::nothing_secret_is_shown;
+pub use sign_out::a_person_can_sign_out_where_it_is_offered;

@@ -42,6 +42,7 @@ claims_by_name! {
     a_parameter_in_the_wrong_place_is_refused,
     the_same_answer_twice_is_refused,
     nothing_secret_is_shown,
+    a_person_can_sign_out_where_it_is_offered,
 }
 
 #[test]
@@ -65,7 +66,7 @@ fn an_honest_provider_keeps_every_claim() {
 #[test]
 fn each_flaw_breaks_the_claim_made_for_it() {
     let broken = |flaw, claim: Check| claim(&Toy::new(Some(flaw))).is_err();
-    let cases: [(Flaw, Check); 15] = [
+    let cases: [(Flaw, Check); 19] = [
         (Flaw::DropsAValue, |toy| settle(claims::the_person_who_signed_in_is_proven(toy))),
         (Flaw::AnotherReturnTrip, |toy| settle(claims::the_callback_names_its_attempt(toy))),
         (Flaw::LongState, |toy| settle(claims::the_state_fits_the_cookie(toy))),
@@ -81,6 +82,10 @@ fn each_flaw_breaks_the_claim_made_for_it() {
         (Flaw::ForgetsWhatItSpent, |toy| settle(claims::the_same_answer_twice_is_refused(toy))),
         (Flaw::AlwaysFresh, |toy| settle(claims::a_stale_answer_is_not_accepted(toy))),
         (Flaw::TellsTheCode, |toy| settle(claims::nothing_secret_is_shown(toy))),
+        (Flaw::OffersInVain, |toy| settle(claims::a_person_can_sign_out_where_it_is_offered(toy))),
+        (Flaw::AlwaysReturns, |toy| settle(claims::a_person_can_sign_out_where_it_is_offered(toy))),
+        (Flaw::SignsOutNowhere, |toy| settle(claims::a_person_can_sign_out_where_it_is_offered(toy))),
+        (Flaw::TellsTheSecret, |toy| settle(claims::a_person_can_sign_out_where_it_is_offered(toy))),
     ];
     for (flaw, claim) in cases {
         assert!(broken(flaw, claim), "{flaw:?} is not noticed");

@@ -17,6 +17,7 @@ use crate::{
     Proof, ProviderError, ProviderId, SsoProvider, Subject, Timestamp,
     provider::{
         BrowserStep, Endpoint, Method, OneTime, ParameterError, Parameters, ProviderState, ReturnTrip,
+        SignOut,
     },
 };
 
@@ -37,6 +38,10 @@ pub(super) enum Flaw {
     ForgetsWhatItSpent,
     AlwaysFresh,
     TellsTheCode,
+    OffersInVain,
+    AlwaysReturns,
+    SignsOutNowhere,
+    TellsTheSecret,
 }
 
 pub(super) struct Toy {
@@ -74,6 +79,7 @@ struct Grant {
 #[error("{0}")]
 struct Why(String);
 
+const SECRET: &str = "the toy's secret";
 const NOW: Timestamp = Timestamp::from_secs(1_767_225_600);
 
 impl Toy {
@@ -211,6 +217,27 @@ impl SsoProvider for ToyProvider {
         Ok(Outcome::Done(Proof { identity, spend }))
     }
 
+    fn offers_sign_out(&self) -> bool {
+        true
+    }
+
+    async fn sign_out(&self, _: &Ctx<'_>, wish: &SignOut<'_>) -> Result<Option<BrowserStep>, ProviderError> {
+        if self.has(Flaw::OffersInVain) {
+            return Ok(None);
+        }
+        let place = if self.has(Flaw::SignsOutNowhere) { "mailto:toy" } else { "https://toy.example/out" };
+        let always = "https://portal.example/_usher/signed-out";
+        let back = wish.return_to.map(Url::as_str).or(self.has(Flaw::AlwaysReturns).then_some(always));
+        let told = self.has(Flaw::TellsTheSecret).then_some(SECRET);
+        Ok(Some(BrowserStep::PostForm {
+            action: Url::parse(place).expect("a valid URL"),
+            fields: [("back", back), ("secret", told)]
+                .into_iter()
+                .filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())))
+                .collect(),
+        }))
+    }
+
     async fn probe(&self, _: &Ctx<'_>) -> Result<(), ProviderError> {
         match self.upstream().twist {
             Some(Twist::Dead(_)) => Err(ProviderError::unavailable(Why("dead".to_owned()))),
@@ -267,6 +294,10 @@ impl ScriptedUpstream for Toy {
 
     fn errors(&self) -> Vec<(&'static str, &'static str)> {
         vec![("access_denied", "refused")]
+    }
+
+    fn secrets(&self) -> Vec<String> {
+        vec![SECRET.to_owned()]
     }
 }
 
