@@ -3,7 +3,8 @@
 //!
 //! A homeserver that found another token than we did would do what its owner never confirmed, so there has to be exactly
 //! one, in a form that nobody reads otherwise. Twisted, and with it Synapse, takes a semicolon in a query for an
-//! ampersand, and a form in the body of a POST for more of the query; a body can be a form and JSON at once.
+//! ampersand, and a form in the body of a POST for more of the query, which it puts in the place of what stands there; a
+//! body can be a form and JSON at once. A token in `Authorization` is the only one: beside it, Synapse refuses any other.
 
 use actix_web::{
     HttpRequest,
@@ -36,6 +37,7 @@ pub(super) fn access_token(request: &HttpRequest) -> AccessToken {
             None => return AccessToken::Unreadable,
         }
     }
+    let is_in_header = !found.is_empty();
     let query = request.query_string();
     let in_query: Vec<_> = tokens(query).collect();
     if !query.split(';').flat_map(tokens).eq(in_query.iter().cloned()) {
@@ -43,7 +45,9 @@ pub(super) fn access_token(request: &HttpRequest) -> AccessToken {
     }
     found.extend(in_query);
     match <[String; 1]>::try_from(found) {
-        Ok([token]) if is_token(&token) => AccessToken::One(SecretString::from(token)),
+        Ok([token]) if is_token(&token) && (is_in_header || !has_form(request)) => {
+            AccessToken::One(SecretString::from(token))
+        }
         Err(found) if found.is_empty() && !has_form(request) => AccessToken::None,
         Ok(_) | Err(_) => AccessToken::Unreadable,
     }
@@ -140,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_token_a_form_is_not_taken_for_nobodys() {
+    fn a_form_is_not_taken_for_nobodys_and_may_hold_another_token_than_the_query() {
         let json = "application/json";
         for (name, types, is_nobodys) in [
             ("no type", &[][..], true),
@@ -160,6 +164,9 @@ mod tests {
             assert_eq!(matches!(read, AccessToken::None), is_nobodys, "{name}");
             let with_token = request().append_header(("authorization", "Bearer syt_a")).to_http_request();
             assert!(matches!(access_token(&with_token), AccessToken::One(_)), "{name}");
+            let in_query = request().uri("/x?access_token=syt_a").to_http_request();
+            let is_read = matches!(access_token(&in_query), AccessToken::One(_));
+            assert_eq!(is_read, is_nobodys, "{name}, beside a token in the query");
         }
     }
 }
