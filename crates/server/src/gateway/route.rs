@@ -100,8 +100,8 @@ fn dangerous(method: &str, tail: &[&str]) -> Option<Endpoint> {
         ("POST", ["account", "3pid"]) => Some(Endpoint::AddThreepid { is_deprecated: true }),
         ("POST", ["account", "deactivate"]) => Some(Endpoint::Deactivate),
         ("POST", ["account", "password"]) => Some(Endpoint::ChangePassword),
-        // Synapse has it without `get_` under its unstable name.
-        ("POST", ["login", "get_token"] | ["org.matrix.msc3882", "login", "token" | "get_token"]) => {
+        // Synapse has it under an unstable name without `get_`, and takes any letter, `/` included, for each dot in that name.
+        ("POST", ["login", "get_token"] | [_, .., "login", "token" | "get_token"]) => {
             Some(Endpoint::GetLoginToken)
         }
         _ => None,

@@ -13,7 +13,8 @@ use std::sync::LazyLock;
 /// What Usher answers or looks at, to be matched without regard to case. By path alone: which methods are Usher's, Usher
 /// knows.
 ///
-/// The last alternative is a word with an encoded character in the place of an endpoint's name.
+/// The alternative before the last is about that endpoint under whatever name: Synapse takes any letter, `/` included, for
+/// each dot in it. In both this and the last one, a word with an encoded character can be in the place of one that counts.
 pub(super) const OURS: &str = concat!(
     // `api/v1`, `r0`, `v3`, `unstable`, whatever comes; and before an endpoint that is not stable yet, whose it is
     // (`unstable/org.matrix.msc3882/login/get_token`).
@@ -21,6 +22,7 @@ pub(super) const OURS: &str = concat!(
     "(?:",
     "(?:login|devices|delete_devices|auth|capabilities|account/(?:3pid|deactivate|password)|keys/device_signing)",
     "(?:[^a-z0-9_-]|$)",
+    "|(?:[^/?#]+/)+(?:login|[^/?#]*%[^/?#]*)/(?:(?:get_)?token|[^/?#]*%)",
     "|(?:(?:account|keys)/)?[^/?#]*%",
     ")",
 );
@@ -131,6 +133,13 @@ mod tests {
             "/_matrix/client/v3/devices;a=b/ABC",
             "/_matrix/client/v3/rooms;/ABC",
             "/_matrix/client/v3/rooms/a/..;/devices/ABC",
+            "/_matrix/client/unstable/org-matrix-msc3882/login/token",
+            "/_matrix/client/unstable/org/matrix/msc3882/login/token",
+            "/_matrix/client/unstable/org/matrix.msc3882/login/get_token?x=y",
+            "/_matrix/client/unstable/org%25matrix%25msc3882/login/token",
+            "/_matrix/client/unstable/org/matrix/msc3882/%6cogin/token",
+            "/_matrix/client/unstable/org/matrix/msc3882/login/%74oken",
+            "/_matrix/client/unstable/org/matrix/msc3882/lo%67in/get%5Ftoken",
             "//_matrix/client/v3/devices/ABC",
             "/_matrix//client/v3/devices/ABC",
             "/_matrix/client/v3//devices/ABC",
@@ -185,6 +194,7 @@ mod tests {
         for _ in 0..20_000 {
             let (method, tail) = [
                 ("GET", "login"),
+                ("POST", "org/matrix-msc3882/login/token"),
                 ("GET", "login/sso/redirect/corp"),
                 ("POST", "login/get_token"),
                 ("DELETE", "devices/ABC"),
@@ -196,7 +206,7 @@ mod tests {
                 ("POST", "account/password"),
                 ("GET", "auth/m.login.sso/fallback/web"),
                 ("GET", "capabilities"),
-            ][random(12)];
+            ][random(13)];
             let version = ["v3", "r0", "v1", "unstable", "api/v1", "unstable/org.matrix.msc3882"][random(6)];
             let mut path = format!("/_matrix/client/{version}/{tail}");
             for _ in 0..random(4) {

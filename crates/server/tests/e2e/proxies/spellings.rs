@@ -1,12 +1,14 @@
 //! Request targets, and whose they are.
 
 /// What Usher answers or looks at at a homeserver's host, as a client spells it that means no harm.
-pub(super) const OURS: [&str; 16] = [
+pub(super) const OURS: [&str; 18] = [
     "/_matrix/client/v3/login",
     "/_matrix/client/r0/login?a=b",
     "/_matrix/client/v3/login/sso/redirect/corp?redirectUrl=https%3A%2F%2Fapp.ac.cdl%2F%3Fa%3Db%2523",
     "/_matrix/client/v1/login/get_token",
     "/_matrix/client/unstable/org.matrix.msc3882/login/get_token",
+    "/_matrix/client/unstable/org-matrix-msc3882/login/token",
+    "/_matrix/client/unstable/org/matrix/msc3882/login/token",
     "/_matrix/client/v3/devices/ABCDEF",
     "/_matrix/client/api/v1/devices/ABCDEF",
     "/_matrix/client/v3/delete_devices",
