@@ -30,7 +30,6 @@ use crate::{
 const LOG_INTERVAL: Duration = Duration::from_mins(1);
 
 /// All limits of one portal.
-#[derive(Debug)]
 pub struct Limits {
     redirect: Limit<Source>,
     callback: Limit<Source>,
@@ -38,6 +37,8 @@ pub struct Limits {
     login: Limit<Source>,
     issued: Limit<u64>,
     redeemed: Limit<u64>,
+    /// Of lines in the log about requests that came to a host that nobody knows.
+    misdirected: Option<Limiter<()>>,
     /// Accounts are kept as hashes that nobody outside can foresee.
     hasher: RandomState,
 }
@@ -70,8 +71,14 @@ impl Limits {
             login: Limit::new("login", config.login, clock),
             issued: Limit::new("account", config.account, clock),
             redeemed: Limit::new("account", config.account, clock),
+            misdirected: once_a_minute(clock),
             hasher: RandomState::new(),
         }
+    }
+
+    /// Whether the log may say once more that requests come to a host that nobody knows.
+    pub(crate) fn may_mention_misdirected(&self) -> bool {
+        self.misdirected.as_ref().is_some_and(|limiter| limiter.check_key(&()).is_ok())
     }
 
     /// `client` wants to begin a login.
@@ -125,6 +132,13 @@ impl Limits {
     }
 }
 
+impl fmt::Debug for Limits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { redirect, callback, click, login, issued, .. } = self;
+        f.debug_list().entries([redirect, callback, click, login]).entry(issued).finish()
+    }
+}
+
 impl Limited {
     /// When to come again.
     pub(crate) fn retry_after(self) -> Duration {
@@ -132,6 +146,12 @@ impl Limited {
             Self::Address { retry_after } | Self::Account { retry_after } => retry_after,
         }
     }
+}
+
+fn once_a_minute(clock: &Arc<dyn Clock>) -> Option<Limiter<()>> {
+    let ticks = || Ticks::new(Arc::clone(clock));
+    let quota = governor::Quota::with_period(LOG_INTERVAL)?;
+    Some(RateLimiter::new(quota, Buckets::new(ticks()), ticks()))
 }
 
 /// One limit; `None` inside: switched off.
@@ -146,9 +166,7 @@ impl<K: Hash + Eq + Copy> Limit<K> {
     fn new(name: &'static str, quota: Option<Quota>, clock: &Arc<dyn Clock>) -> Self {
         let ticks = || Ticks::new(Arc::clone(clock));
         let limiter = quota.map(|quota| RateLimiter::new(quota.into(), Buckets::new(ticks()), ticks()));
-        let log = governor::Quota::with_period(LOG_INTERVAL);
-        let log = log.map(|quota| RateLimiter::new(quota, Buckets::new(ticks()), ticks()));
-        Self { name, limiter, log }
+        Self { name, limiter, log: once_a_minute(clock) }
     }
 
     /// The error is how long to wait.

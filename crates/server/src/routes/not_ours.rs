@@ -1,5 +1,6 @@
 //! What is not ours. MSC1730: a server that moves all its clients must expect requests other than `/login`
-//! from clients that cannot be moved, and answers 401.
+//! from clients that cannot be moved, and answers 401. At its own host, that is: to a client of a homeserver that Usher stands
+//! before, 401 means that its session is over, and it forgets what it is signed in with.
 
 use actix_web::{
     HttpRequest, HttpResponse, Route,
@@ -13,7 +14,7 @@ use url::form_urlencoded;
 
 use crate::{
     app::App,
-    http::{MatrixError, PageProblem, problem_page},
+    http::{MatrixError, PageProblem, arrival, problem_page},
 };
 
 /// First segments of the client-server API (v1.19) below `/_matrix/client/{r0,v1,v3}/`, but for `login`; of `register`, what lies below it.
@@ -74,11 +75,24 @@ pub(super) async fn any(app: web::Data<App>, request: HttpRequest) -> HttpRespon
     if !path.starts_with("/_matrix/") && !path.starts_with("/.well-known/") {
         return problem_page(&app, &request, &PageProblem::new(StatusCode::NOT_FOUND, "not-found"), None);
     }
-    answer(&request).response()
+    answer(&app, &request).response()
 }
 
-fn answer(request: &HttpRequest) -> MatrixError {
+fn answer(app: &App, request: &HttpRequest) -> MatrixError {
     match part(request.path()) {
+        // A homeserver's, whose reverse proxy does not say so: 401 would have its clients forget who they are.
+        Part::Known if !is_at_portal(app, request) => {
+            if app.limits.may_mention_misdirected() {
+                let host = arrival(request).host.map(|host| host.name());
+                tracing::warn!(
+                    host,
+                    path = request.path(),
+                    "a request of a client came to a host that is neither the portal's nor in any homeservers[].hosts: does \
+                     its reverse proxy hand on Host? More of this is not logged for a minute"
+                );
+            }
+            MatrixError::unrecognized()
+        }
         Part::Register if request.method() == Method::POST => MatrixError::new(
             StatusCode::FORBIDDEN,
             "M_FORBIDDEN",
@@ -95,6 +109,12 @@ fn answer(request: &HttpRequest) -> MatrixError {
         }
         Part::Unknown => MatrixError::unrecognized(),
     }
+}
+
+/// Whatever the port and the scheme: proxies tell them less well than the host.
+fn is_at_portal(app: &App, request: &HttpRequest) -> bool {
+    let host = arrival(request).host.map(|host| host.name());
+    host.as_deref() == app.config.public_base_url.host_str()
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -47,6 +47,30 @@ async fn a_login_that_begins_at_another_host_is_sent_to_the_portals_own_once() {
 }
 
 #[tokio::test]
+async fn no_client_is_told_at_a_host_that_nobody_knows_that_its_session_is_over() {
+    let app = TestApp::start().await;
+    let port = app.base().port().expect("a port");
+    for (name, host, expected) in [
+        ("the portal", format!("portal.localhost:{port}"), (401, "M_UNKNOWN_TOKEN")),
+        (
+            "the portal, behind a proxy on another port",
+            "portal.localhost".to_owned(),
+            (401, "M_UNKNOWN_TOKEN"),
+        ),
+        ("another name", "www.ac.cdl".to_owned(), (404, "M_UNRECOGNIZED")),
+        ("a homeserver's that is not configured", "matrix.eng.ac.cdl".to_owned(), (404, "M_UNRECOGNIZED")),
+        ("of a proxy that does not hand it on", format!("127.0.0.1:{port}"), (404, "M_UNRECOGNIZED")),
+    ] {
+        for path in ["/capabilities", "/devices", "/account/whoami", "/devices/ABC"] {
+            let path = format!("/_matrix/client/v3{path}");
+            let request = app.request(Method::GET, &path).header("host", &host).bearer_auth("syt_good");
+            let answer = Answer::read(request).await;
+            assert_eq!((answer.status.as_u16(), answer.errcode().as_str()), expected, "{name}: {path}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn what_a_url_should_not_have_comes_back_as_it_came() {
     let app = TestApp::start().await;
     let query = r"redirectUrl=element://connect?q=%c3%B6{|}`^'\&b&&a=1&=&a=+%20";
