@@ -73,8 +73,12 @@ pub(crate) async fn receive(
         upstream_session: upstream_session.as_ref(),
         ends_sessions: configured.ends_sessions,
         received_at: now,
-        // The longest that a login under way then can still take: its attempt, and its token.
-        keep_until: now.plus(app.config.login.attempt_lifetime + app.config.login.token_lifetime),
+        // The longest that a login under way then can still take: its attempt, or the request for a login token that was
+        // confirmed, and its token.
+        keep_until: now.plus(
+            app.config.login.attempt_lifetime.max(app.config.ui_auth.session_lifetime)
+                + app.config.login.token_lifetime,
+        ),
     };
     let mut tx = app.store.begin().await?;
     if !spend_keys(&mut tx, provider, &spend).await? {

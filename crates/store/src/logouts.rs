@@ -73,8 +73,8 @@ pub async fn insert(
     Ok(())
 }
 
-/// Whether a provider's session is one that Usher knows: of a session that is open, of a login token, or of somebody who
-/// is being asked something. What nobody vouches for and nobody knows need not be remembered.
+/// Whether a provider's session is one that Usher knows: of a session that is open, of a login token, of a request that was
+/// confirmed, or of somebody who is being asked something. What nobody vouches for and nobody knows need not be remembered.
 #[tracing::instrument(level = "debug", skip_all)]
 pub async fn is_known(
     db: impl Into<Db<'_>>,
@@ -87,7 +87,9 @@ pub async fn is_known(
         (i64,),
         "SELECT (SELECT COUNT(*) FROM sessions WHERE upstream_session_hash = $1 AND ended_at IS NULL)
              + (SELECT COUNT(*) FROM login_tokens WHERE attempt_hash = $2 AND upstream_session_hash = $1)
-             + (SELECT COUNT(*) FROM pending WHERE attempt_hash = $2)",
+             + (SELECT COUNT(*) FROM pending WHERE attempt_hash = $2)
+             + (SELECT COUNT(*) FROM ui_auth_sessions
+                WHERE attempt_hash = $2 AND upstream_session_hash = $1)",
         upstream_session.as_str(),
         AttemptHash::of(attempt).as_str(),
     )?;

@@ -179,6 +179,8 @@ pub struct Confirmed {
     pub subject: Subject,
     /// The provider's session.
     pub upstream_session: Option<UpstreamSessionHash>,
+    /// When.
+    pub at: Timestamp,
 }
 
 impl Confirmed {
@@ -360,7 +362,7 @@ pub async fn claim(
                      AND links.subject = ui_auth_sessions.subject
                      AND links.server_name = ui_auth_sessions.server_name
                      AND links.mxid = ui_auth_sessions.mxid)
-         RETURNING provider, issuer, subject, upstream_session_hash",
+         RETURNING provider, issuer, subject, upstream_session_hash, confirmed_at",
         session.as_str(),
         lease.as_str(),
         now.as_millis(),

@@ -107,7 +107,8 @@ async fn mint(app: &App, claim: &Claim<'_>) -> Result<Map<String, Value>, UiAuth
         mxid: &session.mxid,
         person: claim.confirmed.person(),
         upstream_session: claim.confirmed.upstream_session.as_ref(),
-        begun_at: session.created_at,
+        // A logout before they signed in again is about another session of theirs at the provider.
+        begun_at: claim.confirmed.at,
         issued_at: now,
         expires_at,
         keep_until: expires_at,

@@ -10,6 +10,7 @@ use usher_lab::scripted::homeserver::{Endpoint, Fault};
 use crate::{
     app::{Answer, TRUSTED, TestApp, UNTRUSTED},
     ports::{begin, post_in, start},
+    ui_auth::{self, auth, client, session_of},
 };
 
 const ALICE: &str = "@alice:eng.ac.cdl";
@@ -220,4 +221,58 @@ async fn a_cas_servers_single_logout_ends_the_session_of_its_ticket() {
     assert_eq!(app.redeem(&waiting).await.status, 403, "and of a login that is under way");
     let request = app.request(Method::POST, &path).form(&[("logoutRequest", "<x/>")]);
     assert_eq!(Answer::read(request).await.status, 400);
+}
+
+const GET_TOKEN: &str = "/_matrix/client/v1/login/get_token";
+
+#[tokio::test]
+async fn a_login_token_that_was_asked_for_is_begun_when_its_person_signs_in_again() {
+    let app = ui_auth::start().await;
+    let phone = client(&app, "alice", "PHONE").await;
+    let get_token =
+        async |body: String| Answer::read(phone.request(Method::POST, GET_TOKEN).body(body)).await;
+    let second = Duration::from_secs(1);
+    // Everywhere, by a notice that is about her and no session.
+    let logged_out = async |id: &str| {
+        app.clock.advance(second);
+        let now = usher_server::clock::Clock::now(&*app.clock).as_millis();
+        let sql = format!(
+            "INSERT INTO logouts (logout_id, provider, issuer, subject, upstream_session_hash, ends_sessions, received_at, keep_until)
+             SELECT '{id}', provider, issuer, subject, NULL, 0, {now}, {now} + 1000000 FROM links"
+        );
+        app.sql(&sql).await;
+        app.clock.advance(second);
+    };
+    let session = session_of(&get_token("{}".to_owned()).await);
+    logged_out("before").await;
+    phone.browser(&session).confirmed_by("alice").await;
+    let given = get_token(auth(&session).to_string()).await;
+    assert_eq!(given.status, 200, "she has signed in since: {}", given.body);
+    let body = json!({ "type": "m.login.token", "token": given.json()["login_token"] });
+    assert_eq!(app.post_login(&body).await.status, 200);
+
+    let session = session_of(&get_token("{}".to_owned()).await);
+    phone.browser(&session).confirmed_by("alice").await;
+    logged_out("after").await;
+    assert_eq!(get_token(auth(&session).to_string()).await.status, 403, "and she has not signed in since");
+}
+
+#[tokio::test]
+async fn a_logout_outlasts_whatever_was_confirmed_before_and_reaches_it() {
+    let app = ui_auth::start_with(|config| config["ui_auth"] = json!({ "session_lifetime": "60m" })).await;
+    let phone = client(&app, "alice", "PHONE").await;
+    let get_token =
+        async |body: String| Answer::read(phone.request(Method::POST, GET_TOKEN).body(body)).await;
+    let session = session_of(&get_token("{}".to_owned()).await);
+    let mut asked = phone.browser(&session).asked().await;
+    let callback: Url = app.cas.log_in(&asked.clicked().await, "alice").expect("a ticket");
+    let way_back = callback[url::Position::BeforePath..].to_owned();
+    assert_eq!(asked.browser.open(Method::GET, &way_back, None).await.status, 302);
+    let ticket = callback.query_pairs().find(|(name, _)| name == "ticket").expect("a ticket").1.into_owned();
+    assert_eq!(post_cas(&app, callback.path(), &ticket).await.status, 200);
+    let kept = "SELECT CAST((keep_until - received_at) / 60000 AS TEXT) FROM logouts";
+    assert_eq!(app.column(kept).await, ["62"], "for as long as it waits, and its token");
+    app.clock.advance(Duration::from_mins(50));
+    assert_eq!(get_token(auth(&session).to_string()).await.status, 403);
+    assert_eq!(app.rows("login_tokens WHERE state = 'issued'").await, 0);
 }

@@ -54,6 +54,7 @@ pub(super) struct ConfirmedRow {
     issuer: String,
     subject: String,
     upstream_session_hash: Option<String>,
+    confirmed_at: i64,
 }
 
 impl TryFrom<ConfirmedRow> for Confirmed {
@@ -69,6 +70,7 @@ impl TryFrom<ConfirmedRow> for Confirmed {
             issuer: parsed("ui_auth_sessions.issuer", row.issuer)?,
             subject: parsed("ui_auth_sessions.subject", row.subject)?,
             upstream_session: upstream_session.transpose()?,
+            at: Timestamp::from_millis(row.confirmed_at),
         })
     }
 }

@@ -177,6 +177,7 @@ async fn a_claim_ends_by_being_spent_given_back_or_running_out(db: &TestDb) -> a
     let (first, second, third) = (lease(), lease(), lease());
     let by_first = ui_auth::claim(&db.store, &session, &first, ms(1_001), ms(1_010)).await?.expect("claimed");
     assert_eq!((by_first.person(), by_first.upstream_session.as_ref()), (alice.key(), Some(&upstream)));
+    assert_eq!(by_first.at, ms(1_001));
     let found = ui_auth::find(&db.store, &session).await?.expect("it is there");
     assert_eq!((found.state, found.claimed_until), (State::Claimed, Some(ms(1_010))));
     assert!(ui_auth::release(&db.store, &session, &first).await?);
