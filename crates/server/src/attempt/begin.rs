@@ -48,14 +48,14 @@ pub async fn begin(
     begin_for(app, provider, purpose, None, hints, jar).await
 }
 
-/// Sends a browser to `provider`, to the IdP that the person is linked at, to have them authenticate anew for the UI-auth
+/// Sends a browser to `provider`, to the IdP that the person is linked at if that is one, to have them authenticate anew for the UI-auth
 /// session of `session`.
 pub(crate) async fn begin_ui_auth(
     app: &App,
     provider: &ProviderId,
     session: &Handle,
     user: &UserId,
-    issuer: Issuer,
+    issuer: Option<Issuer>,
     jar: &Jar,
 ) -> Result<Begun, BeginError> {
     let purpose = Purpose::UiAuth {
@@ -63,7 +63,7 @@ pub(crate) async fn begin_ui_auth(
         homeserver: user.server_name().to_owned(),
         expected: user.to_owned(),
     };
-    begin_for(app, provider, purpose, Some(issuer), Hints::default(), jar).await
+    begin_for(app, provider, purpose, issuer, Hints::default(), jar).await
 }
 
 async fn begin_for(

@@ -238,7 +238,9 @@ pub(crate) async fn click(
     }
     let linked = links::list_by_last_use(&app.store, &session.mxid, MAX_PROVIDERS).await?;
     let mut issuers = linked.into_iter().filter(|(id, _)| id == provider).map(|(_, issuer)| issuer);
-    let issuer = issuers.next().ok_or(PageError::NoProvider)?;
+    let first = issuers.next().ok_or(PageError::NoProvider)?;
+    // Behind one provider there may be several: whoever is linked at more than one says there which.
+    let issuer = issuers.all(|other| other == first).then_some(first);
     let begun = attempt::begin_ui_auth(app, provider, handle, &session.mxid, issuer, jar).await;
     begun.map(Clicked::Begun).map_err(PageError::Begin)
 }
@@ -281,7 +283,8 @@ fn stage(app: &App, session: &Session) -> Result<Stage, PageError> {
     if session.expires_at <= app.clock.now() { Err(PageError::Expired) } else { Ok(stage) }
 }
 
-/// Where the session's person can sign in: what they are linked at and the config has.
+/// Where the session's person can sign in: what they are linked at and the config has. A hint that is none of that is not
+/// heeded: the client may name what they used once.
 async fn offered(
     app: &App,
     session: &Session,
@@ -291,10 +294,12 @@ async fn offered(
     let mut providers: Vec<(ProviderId, String)> = Vec::new();
     for (id, _) in linked {
         let Some(configured) = app.providers.get(&id) else { continue };
-        let is_hinted = hint.is_none_or(|hint| hint == id.as_str());
-        if is_hinted && providers.iter().all(|(other, _)| *other != id) {
+        if providers.iter().all(|(other, _)| *other != id) {
             providers.push((id, configured.provider.descriptor().name.clone()));
         }
+    }
+    if let Some(hinted) = hint.and_then(|hint| providers.iter().find(|(id, _)| id.as_str() == hint)) {
+        return Ok(vec![hinted.clone()]);
     }
     if providers.is_empty() { Err(PageError::NoProvider) } else { Ok(providers) }
 }

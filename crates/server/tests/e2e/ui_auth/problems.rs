@@ -30,11 +30,6 @@ fn whatever_is_in_the_way_is_said_to_everybody() -> anyhow::Result<()> {
                 ["There is nothing to confirm here", "Il n’y a rien à confirmer ici"],
             ),
             ("stage", stage, ["There is no such step here", "Cette étape n’existe pas ici"]),
-            (
-                "no-provider",
-                format!("{fallback}&idp_id=ghost"),
-                ["You cannot confirm this here", "Vous ne pouvez pas confirmer cela ici"],
-            ),
         ] {
             for (language, heading) in LANGUAGES.into_iter().zip(headings) {
                 scene.opens(&url, language).await?;
@@ -42,6 +37,16 @@ fn whatever_is_in_the_way_is_said_to_everybody() -> anyhow::Result<()> {
                 audit(&scene.visitor, &axe, name, language).await?;
             }
         }
+
+        // The provider that she is known at is none of the config's any more.
+        scene.stage.database.execute("UPDATE links SET provider = 'ghost'").await?;
+        let headings = ["You cannot confirm this here", "Vous ne pouvez pas confirmer cela ici"];
+        for (language, heading) in LANGUAGES.into_iter().zip(headings) {
+            scene.opens(&fallback, language).await?;
+            scene.visitor.sees(heading).await?;
+            audit(&scene.visitor, &axe, "no-provider", language).await?;
+        }
+        scene.stage.database.execute("UPDATE links SET provider = 'corp'").await?;
 
         // Whoever sits there is somebody else.
         scene.stage.enter(&engineer("bob", "Bob Böhm"));
