@@ -62,10 +62,7 @@ pub(super) async fn handle(at: &At<'_>, endpoint: Endpoint, payload: Payload) ->
     let origin = Origin { client, user_agent: user_agent(at) };
     let asked = Asked { endpoint, body: rest, origin };
     let outcome = match auth {
-        Auth::Foreign if asked.endpoint.is_asked_about_anyway() => {
-            return pass(at, Inbound::Whole(bytes)).await;
-        }
-        Auth::None | Auth::Foreign => {
+        Auth::None => {
             let (app, homeserver) = (app.clone().into_inner(), homeserver.clone());
             let running = async move { ui_auth::challenge(&app, &homeserver, &who, &token, &asked).await };
             at.app.run(running).await

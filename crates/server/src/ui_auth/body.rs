@@ -40,12 +40,11 @@ const KNOWN: [&str; 18] = [
 /// What a client proves its request with.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Auth {
-    /// Nothing yet, or nothing that names a session.
+    /// Nothing yet, or nothing that names a session of ours. One of the homeserver's own does not count for somebody who is
+    /// linked: some homeservers look at none of `auth` while they ask for nothing (Synapse's `ui_auth.session_timeout`).
     None,
     /// A session that says it is ours.
     Ours(String),
-    /// A session of the homeserver's.
-    Foreign,
 }
 
 /// Not the session: a bearer value.
@@ -54,7 +53,6 @@ impl fmt::Debug for Auth {
         f.write_str(match self {
             Self::None => "None",
             Self::Ours(_) => "Ours(..)",
-            Self::Foreign => "Foreign",
         })
     }
 }
@@ -103,13 +101,10 @@ impl Parsed {
             Some(CanonicalJsonValue::Object(auth)) => {
                 check_keys(&auth)?;
                 match auth.get("session") {
-                    None | Some(CanonicalJsonValue::Null) => Auth::None,
-                    // Synapse begins another session of its own for it.
-                    Some(CanonicalJsonValue::String(session)) if session.is_empty() => Auth::None,
                     Some(CanonicalJsonValue::String(session)) if session_id::claims_to_be_ours(session) => {
                         Auth::Ours(session.clone())
                     }
-                    Some(CanonicalJsonValue::String(_)) => Auth::Foreign,
+                    None | Some(CanonicalJsonValue::Null | CanonicalJsonValue::String(_)) => Auth::None,
                     Some(_) => return Err(BodyError::Auth),
                 }
             }
@@ -147,6 +142,9 @@ fn fold(key: &str) -> String {
         })
         .collect()
 }
+
+/// What is below such a key, serde_json reads as JSON of its own, in a string, when it reads the object again.
+const SERDE_PRIVATE: &str = "$serde_json::";
 
 /// A JSON value without duplicate keys and without numbers that canonical JSON does not have.
 struct Strict(CanonicalJsonValue);
@@ -203,6 +201,9 @@ impl<'de> Visitor<'de> for StrictVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
         let mut object = CanonicalJsonObject::new();
         while let Some((key, Strict(value))) = entries.next_entry::<String, Strict>()? {
+            if key.starts_with(SERDE_PRIVATE) {
+                return Err(A::Error::custom("a key that serde_json keeps to itself"));
+            }
             if object.insert(key, value).is_some() {
                 return Err(A::Error::custom("a key that stands twice"));
             }
@@ -244,6 +245,17 @@ mod tests {
             ("within auth", r#"{"auth":{"Session":"x"}}"#, Err(BodyError::CaseVariant)),
             ("within credentials", r#"{"three_pid_creds":{"SID":"x"}}"#, Err(BodyError::CaseVariant)),
             ("other keys may have any case", r#"{"X":{"Devices":1}}"#, Ok(r#"{"X":{"Devices":1}}"#)),
+            (
+                "JSON in a string",
+                r#"{"x":{"$serde_json::private::RawValue":"{\"a\":1.5,\"a\":2.5}"}}"#,
+                Err(BodyError::Ambiguous),
+            ),
+            ("a number in a string", r#"{"$serde_json::private::Number":"1.5"}"#, Err(BodyError::Ambiguous)),
+            (
+                "escaped",
+                r#"{"a":[{"\u0024serde_json::private::RawValue":"1.5"}]}"#,
+                Err(BodyError::Ambiguous),
+            ),
             ("an array", "[]", Err(BodyError::NotAnObject)),
             ("a text", r#""devices""#, Err(BodyError::NotAnObject)),
             ("no JSON", "devices=A", Err(BodyError::NotJson)),
@@ -267,7 +279,7 @@ mod tests {
             ("no session", r#"{"type":"m.login.sso"}"#, Auth::None),
             ("ours", r#"{"session":"ushu_x","type":"m.login.sso"}"#, Auth::Ours("ushu_x".to_owned())),
             ("ours alone", r#"{"session":"ushu_"}"#, Auth::Ours("ushu_".to_owned())),
-            ("another's", r#"{"session":"xushu_"}"#, Auth::Foreign),
+            ("another's", r#"{"session":"xushu_"}"#, Auth::None),
             ("an empty one", r#"{"session":""}"#, Auth::None),
             ("null", r#"{"type":"m.login.sso","session":null}"#, Auth::None),
         ] {

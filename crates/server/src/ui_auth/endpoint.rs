@@ -81,19 +81,6 @@ impl Endpoint {
         }
     }
 
-    /// Whether a session that is not ours can be left to the homeserver: it asks for UI auth there whatever the request
-    /// says. The deprecated way to add an address is asked about by few, a login token only by those that are told to.
-    pub(crate) fn is_asked_about_anyway(&self) -> bool {
-        match self {
-            Self::DeleteDevice { .. }
-            | Self::DeleteDevices
-            | Self::UploadCrossSigning
-            | Self::AddThreepid { is_deprecated: false }
-            | Self::Deactivate => true,
-            Self::AddThreepid { is_deprecated: true } | Self::GetLoginToken | Self::ChangePassword => false,
-        }
-    }
-
     /// What it asks for; `None`: a password, which is never confirmed.
     pub(super) fn operation(&self) -> Option<Operation> {
         match self {

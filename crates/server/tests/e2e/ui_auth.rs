@@ -3,6 +3,7 @@
 
 mod accounts;
 mod alone;
+mod bypass;
 mod desk;
 mod devices;
 mod every_step;

@@ -64,6 +64,12 @@ impl Wire {
         self.hear().await?.context("the connection was closed without an answer")
     }
 
+    /// All that is said until the other side closes, however it is framed; empty if nothing is.
+    pub(crate) async fn hear_all(&mut self) -> anyhow::Result<String> {
+        while self.read().await? {}
+        Ok(String::from_utf8_lossy(&std::mem::take(&mut self.heard)).into_owned())
+    }
+
     /// Waits until the other side has closed the connection, hearing whatever it still says.
     pub(crate) async fn closed(&mut self) -> anyhow::Result<()> {
         while self.read().await? {

@@ -16,7 +16,12 @@ use crate::{
 const GET_TOKEN: &str = "POST v1/login/get_token";
 
 /// Asks for a mail to `address` by way of Usher, reads it, and follows its link: the homeserver's id of that.
-async fn prove(world: &World, app: &App, address: &str, client_secret: &str) -> anyhow::Result<String> {
+pub(super) async fn prove(
+    world: &World,
+    app: &App,
+    address: &str,
+    client_secret: &str,
+) -> anyhow::Result<String> {
     let body = json!({ "client_secret": client_secret, "email": address, "send_attempt": 1 });
     let asked = app.send("POST v3/account/3pid/email/requestToken", &body).await?.expect_ok()?;
     let letter = world.components().mail.letter_to(address).await?.plain_text()?;

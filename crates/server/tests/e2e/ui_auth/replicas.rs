@@ -1,6 +1,7 @@
 //! Two replicas on one Postgres, of which every request goes to the other one: neither knows anything that the other
 //! does not.
 
+use futures_util::future::join_all;
 use reqwest::StatusCode;
 use serde_json::json;
 
@@ -40,6 +41,34 @@ fn two_replicas_share_every_request_that_waits_for_its_person() -> anyhow::Resul
             assert_eq!(devices(world, &phone).await?, [phone.device.as_str()]);
         }
         assert_ne!(begun_at[0], begun_at[1], "begun at each");
+        Ok(())
+    })
+}
+
+#[test]
+fn of_many_repetitions_at_the_same_moment_one_is_done() -> anyhow::Result<()> {
+    run(async {
+        let pair = Pair::start_with(Portal::stand_at_host).await?;
+        let world = &pair.world;
+        let (host, alice) = (world.host()?, world.person("alice"));
+        let phone = App::of(&host, &alice, "Phone").await?;
+        for round in 0..3 {
+            let laptop = App::of(&host, &alice, "Laptop").await?;
+            let line = deletion_of(&laptop);
+            let session = phone.is_asked(&line, &json!({})).await?;
+            is_complete(&alice.confirm(&phone.fallback(&session)).await?)?;
+            let body = auth(&session);
+            let answers = join_all((0..10).map(|_| phone.send(&line, &body))).await;
+            let mut statuses = Vec::new();
+            for answer in answers {
+                statuses.push(answer?.status);
+            }
+            let done = statuses.iter().filter(|status| **status == StatusCode::OK).count();
+            assert_eq!(done, 1, "{round}: {statuses:?}");
+            let refused = [StatusCode::OK, StatusCode::FORBIDDEN, StatusCode::TOO_MANY_REQUESTS];
+            assert!(statuses.iter().all(|status| refused.contains(status)), "{round}: {statuses:?}");
+            assert_eq!(devices(world, &phone).await?, [phone.device.as_str()], "{round}");
+        }
         Ok(())
     })
 }

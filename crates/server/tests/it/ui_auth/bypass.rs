@@ -24,6 +24,23 @@ async fn a_made_up_session_adds_no_address_where_the_homeserver_does_not_ask() {
 }
 
 #[tokio::test]
+async fn a_made_up_session_is_none_whatever_the_homeserver_asks() {
+    let app = start().await;
+    let phone = client(&app, "alice", "PHONE").await;
+    client(&app, "alice", "LAPTOP").await;
+    // As Synapse with a `ui_auth.session_timeout`, which asks nothing for a while and looks at no `auth` meanwhile.
+    let said = usher_lab::scripted::Reply::json(200, &json!({}));
+    app.eng.set_fault(Endpoint::DeleteDevice, usher_lab::scripted::homeserver::Fault::Says(said.clone()));
+    app.eng.set_fault(Endpoint::DeleteDevices, usher_lab::scripted::homeserver::Fault::Says(said));
+    for session in ["x", "own_session_0", "xushu_"] {
+        let auth = json!({ "session": session, "type": "m.login.password" });
+        session_of(&phone.delete_device("LAPTOP", &json!({ "auth": auth })).await);
+        session_of(&phone.post("/delete_devices", &json!({ "devices": ["LAPTOP"], "auth": auth })).await);
+    }
+    assert_eq!(super::deeds(&app), 0, "the homeserver is not asked");
+}
+
+#[tokio::test]
 async fn a_made_up_session_gets_no_login_token_of_the_homeservers() {
     let app = start().await;
     let phone = client(&app, "alice", "PHONE").await;
@@ -53,6 +70,12 @@ async fn a_token_that_only_the_homeserver_would_find_takes_nothing_past_us() {
             "{}",
         ),
         ("in a form", String::new(), form.to_owned(), &both),
+        (
+            "in a form, beside somebody else's in the query",
+            format!("?access_token={pats}"),
+            form.to_owned(),
+            &both,
+        ),
         (
             "in a form, with JSON before it",
             String::new(),

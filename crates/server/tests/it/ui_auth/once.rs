@@ -46,6 +46,26 @@ async fn one_call_is_made(databases: [Option<Url>; 2]) {
     }
 }
 
+/// Whoever comes first: nobody knows which.
+#[tokio::test]
+async fn of_ten_repetitions_at_the_same_moment_one_is_done() {
+    let app = start_with(|_| {}).await;
+    let ahead = app.replica_ahead(Duration::from_mins(1)).await;
+    let phone = client(&app, "alice", "PHONE").await;
+    client(&app, "alice", "LAPTOP").await;
+    let session = phone.session_to_delete("LAPTOP").await;
+    phone.browser(&session).confirmed_by("alice").await;
+    let (there, body) = (phone.at(&ahead), auth(&session));
+    let repeating = (0..10).map(|number| {
+        let client = if number % 2 == 0 { &phone } else { &there };
+        async { client.delete_device("LAPTOP", &body).await.status.as_u16() }
+    });
+    let mut statuses = futures_util::future::join_all(repeating).await;
+    statuses.sort_unstable();
+    assert_eq!((statuses[0], app.eng.calls_to(Endpoint::DeleteDevices).len()), (200, 1), "{statuses:?}");
+    assert!(statuses[1..].iter().all(|status| [403, 429].contains(status)), "{statuses:?}");
+}
+
 #[tokio::test]
 async fn replicas_a_minute_apart_make_one_call_on_sqlite() {
     one_call_is_made([None, None]).await;
