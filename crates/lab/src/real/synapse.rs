@@ -265,6 +265,8 @@ impl Synapse {
                 "address": { "per_second": 1, "burst_count": 50 },
                 "account": { "per_second": 1, "burst_count": 50 },
             },
+            // And is sent mails.
+            "rc_3pid_validation": { "per_second": 1, "burst_count": 50 },
             "refreshable_access_token_lifetime": REFRESHABLE_LIFETIME,
             "login_via_existing_session": { "enabled": true },
             "app_service_config_files": registrations,
