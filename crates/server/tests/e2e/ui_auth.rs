@@ -16,6 +16,7 @@ mod pages;
 mod popup;
 mod problems;
 mod replicas;
+mod synapses_own;
 mod walk;
 
 use crate::{at_host::App, world::World};
