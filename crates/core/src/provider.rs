@@ -8,6 +8,7 @@ mod error;
 mod identity;
 mod ids;
 mod notice;
+mod organisations;
 mod sign_out;
 
 use std::{fmt, time::Duration};
@@ -21,6 +22,7 @@ pub use error::{ProviderError, ProviderFailure};
 pub use identity::{Evidence, Identity, OneTime, Outcome, Proof, UpstreamSession};
 pub use ids::{Handle, Issuer, ParseIdError, ProviderId, Subject};
 pub use notice::{Document, LogoutNotice, LogoutProof, LogoutReply};
+pub use organisations::{Organisation, Organisations, Origin};
 pub use sign_out::SignOut;
 
 use crate::{Entropy, Timestamp};

@@ -2,6 +2,7 @@
 //! without a mouse and on a phone. Templates and words lie in `pages/templates` and `pages/locales`.
 
 mod locale;
+mod organisations;
 mod ui_auth;
 
 use std::{fmt, sync::LazyLock};
@@ -10,8 +11,10 @@ use data_encoding::{BASE64, HEXLOWER};
 use minijinja::{Environment, UndefinedBehavior, Value, context};
 use sha2::{Digest as _, Sha256};
 use url::Url;
+use usher_core::provider::Organisations;
 
 pub use locale::Locale;
+pub(crate) use organisations::has_logos;
 
 use crate::{
     config::PagesConfig,
@@ -68,6 +71,11 @@ pub enum Page<'a> {
     Picker {
         /// Name and link of each.
         providers: &'a [PickerEntry],
+    },
+    /// Which organisation are they from?
+    Organisations {
+        /// What there is to choose from.
+        page: &'a Organisations,
     },
     /// Which homeserver?
     Chooser {
@@ -187,6 +195,7 @@ impl Pages {
         for (name, source) in [
             ("layout.html", include_str!("pages/templates/layout.html")),
             ("picker.html", include_str!("pages/templates/picker.html")),
+            ("organisations.html", include_str!("pages/templates/organisations.html")),
             ("chooser.html", include_str!("pages/templates/chooser.html")),
             ("confirm.html", include_str!("pages/templates/confirm.html")),
             ("post_form.html", include_str!("pages/templates/post_form.html")),
@@ -222,6 +231,7 @@ impl Pages {
                 let entry = |entry: &PickerEntry| context! { name => entry.name.as_str(), href => entry.href.as_str() };
                 ("picker.html", context! { providers => providers.iter().map(entry).collect::<Vec<_>>() })
             }
+            Page::Organisations { page } => ("organisations.html", organisations::context(page, locale)),
             Page::Chooser { homeservers, action, provider, handle, csrf, redirect_url } => {
                 let entry = |entry: &ChooserEntry| context! { name => entry.name.as_str(), server_name => entry.server_name.as_str() };
                 let homeservers = homeservers.iter().map(entry).collect::<Vec<_>>();

@@ -73,7 +73,7 @@ impl Corp {
         let challenge = self.provider.begin(&self.ctx(), demand).await.expect("a challenge");
         match challenge.step {
             BrowserStep::Redirect(login) => (login, challenge.state),
-            step @ BrowserStep::PostForm { .. } => panic!("not a redirect: {step:?}"),
+            step @ (BrowserStep::PostForm { .. } | BrowserStep::Ask(_)) => panic!("not a redirect: {step:?}"),
         }
     }
 
@@ -84,7 +84,7 @@ impl Corp {
         let callback = Callback::new(Method::Get, format!("callback/{}", demand.handle), &query, "");
         match self.provider.complete(&self.ctx(), demand, state, &callback).await {
             Ok(Outcome::Done(proof)) => Ok(proof.identity),
-            Ok(Outcome::Continue(_)) => Err("continue"),
+            Ok(Outcome::Continue(_) | Outcome::From(..)) => Err("continue"),
             Err(error) => Err(error.kind()),
         }
     }

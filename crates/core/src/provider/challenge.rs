@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::{Handle, Issuer};
+use super::{Handle, Issuer, Organisations, Origin};
 use crate::Freshness;
 
 /// What one attempt asks of a provider. The same value is given to `begin` and, unsealed, to `complete`.
@@ -21,7 +21,8 @@ pub struct Demand {
     pub hints: Hints,
 }
 
-/// Wishes of the client that begin an attempt, passed on where the protocol has a place for them.
+/// Wishes of the client that begin an attempt, passed on where the protocol has a place for them, and what its browser
+/// remembers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hints {
     /// `action=register` (MSC3824): the person means to make an account.
@@ -36,6 +37,9 @@ pub struct Hints {
     /// Their languages, the best first, divided by blanks (BCP 47).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub locales: Option<String>,
+    /// Where the person said they were from last time. Not sealed: their browser says so each time, and it proves nothing.
+    #[serde(skip)]
+    pub origin: Option<Origin>,
 }
 
 /// The browser's next step, and what must come back to [`complete`](super::SsoProvider::complete).
@@ -61,6 +65,8 @@ pub enum BrowserStep {
         /// Name and value of each hidden field, unescaped.
         fields: Vec<(String, String)>,
     },
+    /// Say which organisation they are from: a page of ours, whose answers come to the provider's own endpoint.
+    Ask(Box<Organisations>),
 }
 
 /// Shows where the browser goes, not what it carries there.
@@ -69,6 +75,7 @@ impl fmt::Debug for BrowserStep {
         match self {
             Self::Redirect(url) => write!(f, "Redirect({})", url.origin().ascii_serialization()),
             Self::PostForm { action, .. } => write!(f, "PostForm({})", action.origin().ascii_serialization()),
+            Self::Ask(_) => f.write_str("Ask"),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Challenge, Issuer, ProviderId, Subject};
+use super::{Challenge, Issuer, Origin, ProviderId, Subject};
 use crate::Timestamp;
 
 /// What became of a callback.
@@ -14,6 +14,9 @@ pub enum Outcome {
     Done(Proof),
     /// One more step (discovery, a retry): the same attempt goes on with this challenge.
     Continue(Challenge),
+    /// The person said where they are from: the same attempt goes on with this challenge, and the next one may begin with
+    /// that.
+    From(Origin, Challenge),
 }
 
 /// A verified answer.

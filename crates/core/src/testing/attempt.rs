@@ -73,7 +73,9 @@ impl<'a> Trial<'a> {
     pub(super) async fn prove(&self, attempt: &Attempt) -> Result<Proof, Violation> {
         match self.complete(attempt).await {
             Ok(Outcome::Done(proof)) => Ok(proof),
-            Ok(Outcome::Continue(_)) => Err(Violation::new("one trip did not settle the attempt")),
+            Ok(Outcome::Continue(_) | Outcome::From(..)) => {
+                Err(Violation::new("one trip did not settle the attempt"))
+            }
             Err(error) => Err(Violation::new(format!("an honest answer is refused: {error:?}"))),
         }
     }
@@ -122,7 +124,7 @@ impl Attempt {
 pub(super) fn is_refused(answer: &Answer, what: &str) -> Claim {
     match answer {
         Ok(Outcome::Done(_)) => Err(Violation::new(format!("{what}: accepted"))),
-        Ok(Outcome::Continue(_))
+        Ok(Outcome::Continue(_) | Outcome::From(..))
         | Err(
             ProviderError::Refused(_)
             | ProviderError::BadCredentials

@@ -96,7 +96,7 @@ impl Corp {
         let challenge = self.provider.begin(&self.ctx(), demand).await.expect("a challenge");
         match challenge.step {
             BrowserStep::Redirect(place) => (place, challenge.state),
-            step @ BrowserStep::PostForm { .. } => panic!("not a redirect: {step:?}"),
+            step @ (BrowserStep::PostForm { .. } | BrowserStep::Ask(_)) => panic!("not a redirect: {step:?}"),
         }
     }
 
@@ -114,7 +114,7 @@ impl Corp {
     ) -> Result<Identity, ProviderError> {
         match self.provider.complete(&self.ctx(), demand, state, callback).await? {
             Outcome::Done(proof) => Ok(proof.identity),
-            Outcome::Continue(_) => panic!("one trip settles an attempt"),
+            Outcome::Continue(_) | Outcome::From(..) => panic!("one trip settles an attempt"),
         }
     }
 

@@ -94,7 +94,7 @@ impl Corp {
     ) -> Result<Proof, &'static str> {
         match self.provider.complete(&self.ctx(), demand, state, callback).await {
             Ok(Outcome::Done(proof)) => Ok(proof),
-            Ok(Outcome::Continue(_)) => Err("continue"),
+            Ok(Outcome::Continue(_) | Outcome::From(..)) => Err("continue"),
             Err(error) => Err(error.kind()),
         }
     }
@@ -104,6 +104,7 @@ fn asked(step: &BrowserStep) -> Asked {
     match step {
         BrowserStep::Redirect(url) => Asked::from_redirect(url),
         BrowserStep::PostForm { fields, .. } => Asked::from_form(fields),
+        BrowserStep::Ask(_) => panic!("{step:?}"),
     }
     .expect("a request")
 }

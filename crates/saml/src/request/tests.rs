@@ -40,14 +40,14 @@ fn request(idp: &Idp) -> Request<'_> {
 fn redirect(request: &Request<'_>) -> Url {
     match request.step().expect("a step") {
         BrowserStep::Redirect(url) => url,
-        step @ BrowserStep::PostForm { .. } => panic!("{step:?}"),
+        step @ (BrowserStep::PostForm { .. } | BrowserStep::Ask(_)) => panic!("{step:?}"),
     }
 }
 
 fn form(request: &Request<'_>) -> (Url, Vec<(String, String)>) {
     match request.step().expect("a step") {
         BrowserStep::PostForm { action, fields } => (action, fields),
-        step @ BrowserStep::Redirect(_) => panic!("{step:?}"),
+        step @ (BrowserStep::Redirect(_) | BrowserStep::Ask(_)) => panic!("{step:?}"),
     }
 }
 
@@ -138,6 +138,7 @@ fn the_binding_is_the_operators_or_the_first_that_the_identity_provider_takes() 
         let step = match (Request { binding, ..request(idp) }).step() {
             Ok(BrowserStep::Redirect(_)) => "redirect",
             Ok(BrowserStep::PostForm { .. }) => "post",
+            Ok(BrowserStep::Ask(_)) => "ask",
             Err(_) => "error",
         };
         assert_eq!(step, expected, "{name}");

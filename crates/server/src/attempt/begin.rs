@@ -94,7 +94,7 @@ async fn begin_for(
         step: Step::Answer(usher_core::provider::ProviderState::new(String::new())),
     };
     let ctx = Ctx { now, skew: configured.skew, entropy: &*app.entropy };
-    let challenge = configured.provider.begin(&ctx, &attempt.demand()).await?;
+    let challenge = configured.provider.begin(&ctx, &attempt.demand(jar)).await?;
     let (step, cookies) = remember(app, &mut attempt, challenge, jar)?;
     // Not an outcome, and anybody can begin as many as they like.
     tracing::debug!(attempt.id = %attempt.handle, "attempt begun");
@@ -110,12 +110,20 @@ pub(super) fn remember(
 ) -> Result<(BrowserStep, Vec<SetCookie>), BeginError> {
     attempt.step = Step::Answer(challenge.state);
     let same_site = challenge.returns_by.into();
-    if let Some(cookies) = keep(app, attempt, same_site, jar) {
+    let forgotten = match &challenge.step {
+        BrowserStep::Ask(page) if page.is_forgotten => {
+            Some(SetCookie::Origin(attempt.provider.clone(), None))
+        }
+        BrowserStep::Ask(_) | BrowserStep::Redirect(_) | BrowserStep::PostForm { .. } => None,
+    };
+    if let Some(mut cookies) = keep(app, attempt, same_site, jar) {
+        cookies.extend(forgotten);
         return Ok((challenge.step, cookies));
     }
     // A long address: the client's wishes are on their way by now, and need not be remembered.
     attempt.hints = Hints { register: attempt.hints.register, ..Hints::default() };
-    let cookies = keep(app, attempt, same_site, jar).ok_or(BeginError::TooLarge)?;
+    let mut cookies = keep(app, attempt, same_site, jar).ok_or(BeginError::TooLarge)?;
+    cookies.extend(forgotten);
     Ok((challenge.step, cookies))
 }
 

@@ -5,7 +5,8 @@ use std::net::IpAddr;
 use ruma_common::{OwnedServerName, OwnedUserId};
 use usher_core::{
     Callback, Candidate, Ctx, Handle, Outcome, Proof, ProviderError, ProviderId, Purpose, Refusal,
-    SelectError, accept, provider::BrowserStep,
+    SelectError, accept,
+    provider::{BrowserStep, Challenge, Origin},
 };
 use usher_store::StoreError;
 
@@ -244,10 +245,28 @@ fn confirmed_again(attempt: &Attempt) -> Option<Finished> {
     })
 }
 
+/// The same attempt with one more step. `origin` is where the person said they were from.
+fn go_on(
+    app: &App,
+    mut attempt: Attempt,
+    challenge: Challenge,
+    origin: Option<Origin>,
+    jar: &Jar,
+) -> Result<Finished, FinishError> {
+    let (step, mut cookies) = remember(app, &mut attempt, challenge, jar).map_err(|error| match error {
+        BeginError::Provider(error) => FinishError::Provider(error),
+        BeginError::UnknownProvider | BeginError::TooLarge => FinishError::TooLarge,
+    })?;
+    if let Some(origin) = origin {
+        cookies.push(SetCookie::Origin(attempt.provider, Some(origin)));
+    }
+    Ok(Finished::Continue { step, cookies })
+}
+
 async fn conclude(
     app: &App,
     configured: &ConfiguredProvider,
-    mut attempt: Attempt,
+    attempt: Attempt,
     callback: &Callback,
     jar: &Jar,
 ) -> Result<Finished, FinishError> {
@@ -260,20 +279,14 @@ async fn conclude(
     let ctx = Ctx { now: app.clock.now(), skew: configured.skew, entropy: &*app.entropy };
     let outcome = configured
         .provider
-        .complete(&ctx, &attempt.demand(), state, callback)
+        .complete(&ctx, &attempt.demand(jar), state, callback)
         .await
         .map_err(FinishError::Provider)?;
     drop(verifying);
     let Proof { identity, spend } = match outcome {
         Outcome::Done(proof) => proof,
-        Outcome::Continue(challenge) => {
-            let (step, cookies) =
-                remember(app, &mut attempt, challenge, jar).map_err(|error| match error {
-                    BeginError::Provider(error) => FinishError::Provider(error),
-                    BeginError::UnknownProvider | BeginError::TooLarge => FinishError::TooLarge,
-                })?;
-            return Ok(Finished::Continue { step, cookies });
-        }
+        Outcome::Continue(challenge) => return go_on(app, attempt, challenge, None, jar),
+        Outcome::From(origin, challenge) => return go_on(app, attempt, challenge, Some(origin), jar),
     };
     if let Purpose::UiAuth { .. } = &attempt.purpose {
         ui_auth::confirm(app, configured, &attempt, &identity, &spend).await.map_err(FinishError::UiAuth)?;

@@ -3,10 +3,17 @@
 
 use std::time::Duration;
 
-use usher_core::{Handle, provider::ReturnTrip};
+use usher_core::{
+    Handle, ProviderId,
+    provider::{Origin, ReturnTrip},
+};
 
 /// `__Host-` (RFC 6265bis section 4.1.3): set by this very host, over a secure connection, for all paths.
 const PREFIX: &str = "__Host-usher-";
+/// Of the cookie that remembers where somebody said they were from, for each provider that asks. Not an attempt's prefix.
+const ORIGIN_PREFIX: &str = "__Host-usherfrom-";
+/// For how long: whoever signs in again has it prolonged. Browsers keep no cookie longer (RFC 6265bis section 4.1.2.2).
+const ORIGIN_MAX_AGE: Duration = Duration::from_hours(400 * 24);
 /// Browsers drop a cookie over 4,096 bytes, name and attributes included.
 pub(super) const MAX_COOKIE_BYTES: usize = 3500;
 /// All of ours together, well under the 8 KiB that servers and proxies allow a header line.
@@ -16,9 +23,10 @@ const MAX_JAR_BYTES: usize = 6 * 1024;
 #[derive(Clone, Debug, Default)]
 pub struct Jar {
     cookies: Vec<(Handle, String)>,
+    origins: Vec<(ProviderId, Origin)>,
 }
 
-/// One `Set-Cookie`, of an attempt's cookie.
+/// One `Set-Cookie`, of an attempt's cookie or of the one that remembers where somebody is from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SetCookie {
     /// Keep it.
@@ -34,6 +42,8 @@ pub enum SetCookie {
     },
     /// Forget it.
     Drop(Handle),
+    /// Remember where the person said they were from, for a provider; or forget it.
+    Origin(ProviderId, Option<Origin>),
 }
 
 /// With which cross-site requests a cookie is sent.
@@ -59,15 +69,26 @@ pub(super) fn cookie_name(handle: &Handle) -> String {
 }
 
 impl Jar {
-    /// Reads `Cookie` headers (RFC 6265 section 4.2.1); what is not an attempt's is not looked at.
+    /// Reads `Cookie` headers (RFC 6265 section 4.2.1); what is not ours is not looked at.
     pub fn parse<'a>(headers: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut jar = Self::default();
         let pairs = headers.into_iter().flat_map(|header| header.split(';'));
-        let cookies = pairs.filter_map(|pair| {
-            let (name, value) = pair.trim().split_once('=')?;
-            let handle = Handle::parse(name.strip_prefix(PREFIX)?).ok()?;
-            Some((handle, value.to_owned()))
-        });
-        Self { cookies: cookies.collect() }
+        for (name, value) in pairs.filter_map(|pair| pair.trim().split_once('=')) {
+            if let Some(Ok(handle)) = name.strip_prefix(PREFIX).map(Handle::parse) {
+                jar.cookies.push((handle, value.to_owned()));
+            } else if let Some(Ok(provider)) = name.strip_prefix(ORIGIN_PREFIX).map(ProviderId::parse)
+                && let Some(origin) = Origin::parse(value)
+            {
+                jar.origins.push((provider, origin));
+            }
+        }
+        jar
+    }
+
+    /// Where the person said they were from when they last signed in by that provider.
+    #[must_use]
+    pub fn origin(&self, provider: &ProviderId) -> Option<&Origin> {
+        self.origins.iter().find(|(of, _)| of == provider).map(|(_, origin)| origin)
     }
 
     /// The value of an attempt's cookie. A name that came twice is no cookie of ours: browsers keep one.
@@ -113,6 +134,15 @@ impl SetCookie {
             Self::Drop(handle) => {
                 format!("{}=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Lax", cookie_name(handle))
             }
+            Self::Origin(provider, origin) => {
+                let (value, max_age) = match origin {
+                    Some(origin) => (origin.as_str(), ORIGIN_MAX_AGE.as_secs()),
+                    None => ("", 0),
+                };
+                format!(
+                    "{ORIGIN_PREFIX}{provider}={value}; Path=/; Max-Age={max_age}; Secure; HttpOnly; SameSite=Lax"
+                )
+            }
         }
     }
 }
@@ -132,6 +162,22 @@ mod tests {
         assert_eq!(jar.get(&a), Some("one"));
         assert_eq!(jar.get(&b), None, "repeated");
         assert_eq!(jar.cookies.len(), 3);
+    }
+
+    #[test]
+    fn where_somebody_is_from_is_remembered_for_each_provider() {
+        let id = |id| ProviderId::parse(id).expect("an id");
+        let word = |word| Origin::parse(word).expect("a word");
+        let jar = Jar::parse(["__Host-usherfrom-sso=abc; __Host-usherfrom-other=a b; __Host-usher-from-x=y"]);
+        assert_eq!(jar.origin(&id("sso")), Some(&word("abc")));
+        assert_eq!((jar.origin(&id("other")), jar.origin(&id("x"))), (None, None));
+        let kept = SetCookie::Origin(id("sso"), Some(word("abc"))).header();
+        assert_eq!(
+            kept,
+            "__Host-usherfrom-sso=abc; Path=/; Max-Age=34560000; Secure; HttpOnly; SameSite=Lax"
+        );
+        let dropped = SetCookie::Origin(id("sso"), None).header();
+        assert_eq!(dropped, "__Host-usherfrom-sso=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Lax");
     }
 
     #[test]

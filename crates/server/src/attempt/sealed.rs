@@ -14,7 +14,7 @@ use usher_core::{
     provider::{Hints, ProviderState, UpstreamSession},
 };
 
-use super::{KeyRing, jar};
+use super::{Jar, KeyRing, jar};
 
 /// One attempt under way.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -137,14 +137,14 @@ impl Attempt {
         self.client_hash.is_some()
     }
 
-    /// The demand that began it, the same at both ends.
+    /// The demand that began it, the same at both ends, with what the browser remembers now.
     #[must_use]
-    pub fn demand(&self) -> Demand {
+    pub fn demand(&self, jar: &Jar) -> Demand {
         Demand {
             handle: self.handle.clone(),
             freshness: self.freshness,
             issuer: self.issuer.clone(),
-            hints: self.hints.clone(),
+            hints: Hints { origin: jar.origin(&self.provider).cloned(), ..self.hints.clone() },
         }
     }
 

@@ -16,7 +16,7 @@ use crate::{
     app::App,
     attempt::SetCookie,
     gateway::AtHomeserver,
-    pages::{Page, Styles, completion_hash},
+    pages::{Page, Styles, completion_hash, has_logos},
 };
 
 /// What a person is told about a failure.
@@ -73,6 +73,7 @@ pub(crate) fn page(
         Page::PostForm { nonce, .. } => format!("script-src 'nonce-{nonce}'; "),
         Page::UiAuthComplete { .. } => format!("script-src 'sha256-{}'; ", completion_hash()),
         Page::Picker { .. }
+        | Page::Organisations { .. }
         | Page::Chooser { .. }
         | Page::Confirm { .. }
         | Page::UiAuth { .. }
@@ -88,9 +89,14 @@ pub(crate) fn page(
     } else {
         (Styles::AtPortal, app.config.public_base_url.origin().ascii_serialization())
     };
+    // Logos of organisations lie anywhere; browsers tell their hosts nothing but that somebody looks.
+    let images = match content {
+        Page::Organisations { page } if has_logos(page) => "img-src https: data:; ",
+        _ => "",
+    };
     let form_action = if form_action.is_empty() { "'none'".to_owned() } else { form_action.join(" ") };
     let policy = format!(
-        "default-src 'none'; style-src {style_source}; {script}form-action {form_action}; base-uri 'none'; frame-ancestors 'none'"
+        "default-src 'none'; style-src {style_source}; {script}{images}form-action {form_action}; base-uri 'none'; frame-ancestors 'none'"
     );
     let mut response = HttpResponse::build(status);
     set_cookies(&mut response, cookies);
@@ -135,6 +141,11 @@ pub(crate) fn step(
             let content = Page::PostForm { action: action.as_str(), fields, nonce: &nonce };
             let origin = action.origin().ascii_serialization();
             page(app, request, StatusCode::OK, &content, &[origin], cookies)
+        }
+        // What is chosen is a link: a form could not be answered with a redirect to one of thousands of sites.
+        BrowserStep::Ask(organisations) => {
+            let content = Page::Organisations { page: organisations };
+            page(app, request, StatusCode::OK, &content, &["'self'".to_owned()], cookies)
         }
     }
 }

@@ -1,4 +1,7 @@
-use usher_core::{ProviderId, Timestamp};
+use usher_core::{
+    ProviderId, Timestamp,
+    provider::{Organisation, Organisations},
+};
 use usher_store::ui_auth_sessions::Operation;
 
 use super::*;
@@ -67,6 +70,21 @@ fn every_page_renders_in_every_language() {
     let fields = [("SAMLRequest".to_owned(), "\"><script>".to_owned())];
     let providers = [PickerEntry { name: "<b>".to_owned(), href: "/x?y=\"".to_owned() }];
     let homeservers = [ChooserEntry { name: "<b>".to_owned(), server_name: "<u>".to_owned() }];
+    let organisation = Organisation {
+        url: Url::parse("https://matrix.example/_usher/saml/sso/disco?x=%22").expect("a URL"),
+        names: vec![("en".to_owned(), "<b>".to_owned())],
+        detail: "<u>".to_owned(),
+        logo: Some(Url::parse("https://logo.example/?%3Cs%3E").expect("a URL")),
+    };
+    let organisations = |found: usize| Organisations {
+        search: organisation.url.clone(),
+        fields: fields.to_vec(),
+        searched: "\"><script>".to_owned(),
+        last: Some((organisation.clone(), organisation.url.clone())),
+        found: vec![organisation.clone(); found],
+        total: 3 * found,
+        is_forgotten: false,
+    };
     let denied = |device| Denied { description: "<u>".to_owned(), device };
     for locale in Locale::ALL {
         for id in PROBLEMS {
@@ -78,6 +96,8 @@ fn every_page_renders_in_every_language() {
         }
         for page in [
             Page::Picker { providers: &providers },
+            Page::Organisations { page: &organisations(2) },
+            Page::Organisations { page: &organisations(0) },
             Page::Chooser {
                 homeservers: &homeservers,
                 action: "/choose",

@@ -186,6 +186,7 @@ fn hints(query: &str) -> Hints {
         login: wish("login_hint"),
         contexts: wish("acr_values"),
         locales: wish("ui_locales"),
+        origin: None,
     }
 }
 

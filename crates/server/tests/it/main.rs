@@ -20,6 +20,7 @@ mod login_flows;
 mod login_token;
 mod logouts;
 mod oidc;
+mod organisations;
 mod pages;
 mod ports;
 mod provisioning;

@@ -45,7 +45,9 @@ async fn judge(upstream: &dyn ScriptedUpstream) -> Result<Result<(), String>, Vi
     let attempt = trial.attempt_with(freshness).await?;
     let proof = match trial.complete(&attempt).await {
         Ok(Outcome::Done(proof)) => proof,
-        Ok(Outcome::Continue(_)) => return Ok(Err("the provider asks once more".to_owned())),
+        Ok(Outcome::Continue(_) | Outcome::From(..)) => {
+            return Ok(Err("the provider asks once more".to_owned()));
+        }
         Err(error) => return Ok(Err(format!("by the provider: {error:?}"))),
     };
     let linked = user_id!("@alice:eng.ac.cdl");

@@ -76,7 +76,7 @@ async fn damaged_answers(trial: &Trial<'_>) -> Claim {
 fn show(answer: &Answer) -> String {
     let error = match answer {
         Ok(Outcome::Done(proof)) => return format!("{proof:?}"),
-        Ok(Outcome::Continue(challenge)) => return format!("{challenge:?}"),
+        Ok(Outcome::Continue(challenge) | Outcome::From(_, challenge)) => return format!("{challenge:?}"),
         Err(error) => error,
     };
     let mut shown = String::new();

@@ -29,6 +29,7 @@ pub async fn a_person_can_sign_out_where_it_is_offered(upstream: &dyn ScriptedUp
             BrowserStep::PostForm { action, fields } => {
                 (action, fields.iter().map(|(_, value)| value.clone()).collect())
             }
+            BrowserStep::Ask(_) => return Err(Violation::new("who signs out is asked where they are from")),
         };
         let is_web = matches!(place.scheme(), "https" | "http") && place.has_host();
         Violation::unless(is_web, || format!("to sign out leads to {:?}", place.scheme()))?;

@@ -6,6 +6,17 @@ help-desk = Ask the help desk
 picker-title = Sign in
 picker-text = Choose how you want to sign in.
 
+organisations-title = Where are you from?
+organisations-text = Choose the organisation whose account you sign in with.
+organisations-last = Last time
+organisations-forget = Forget this on this device
+organisations-search = Name of your organisation
+organisations-search-button = Search
+organisations-all = Organisations
+organisations-found = Found
+organisations-more = { $shown } of { $total } are shown. Type more of the name to find yours.
+organisations-none = There is no organisation of that name. Try a shorter name, or the part of your e-mail address that comes after the @.
+
 chooser-title = Choose your homeserver
 chooser-text = You are signed in. Your account will be on the homeserver you choose here.
 chooser-legend = Homeservers you may use

@@ -6,6 +6,17 @@ help-desk = Contactez le service d’assistance
 picker-title = Connexion
 picker-text = Choisissez votre moyen de connexion.
 
+organisations-title = D’où venez-vous ?
+organisations-text = Choisissez l’organisation dont vous utilisez le compte pour vous connecter.
+organisations-last = La dernière fois
+organisations-forget = Oublier ce choix sur cet appareil
+organisations-search = Nom de votre organisation
+organisations-search-button = Rechercher
+organisations-all = Organisations
+organisations-found = Résultats
+organisations-more = { $shown } sur { $total } sont affichées. Précisez le nom pour trouver la vôtre.
+organisations-none = Aucune organisation ne porte ce nom. Essayez un nom plus court, ou la partie de votre adresse e-mail qui suit le @.
+
 chooser-title = Choisissez votre serveur
 chooser-text = La connexion a réussi. Votre compte se trouvera sur le serveur que vous choisissez ici.
 chooser-legend = Serveurs à votre disposition
