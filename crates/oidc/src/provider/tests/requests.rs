@@ -125,6 +125,7 @@ async fn wishes_of_the_client_are_passed_through_where_the_config_lets_them() {
         contexts: Some("urn:mfa".to_owned()),
         locales: Some("fr en".to_owned()),
         register: false,
+        origin: None,
     };
     let long =
         Hints { login: Some("x".repeat(513)), locales: Some("en\r\nx".to_owned()), ..Hints::default() };
