@@ -6,11 +6,11 @@
 //! - libxml2 fetches nothing: its loader of external entities loads none.
 //! - xmlsec knows the transforms and algorithms of [`crate::gate`] alone. XSLT, XPath, XPointer, base64, HMAC, MD5, SHA-1
 //!   and the rest are unknown to it by name, wherever one is named.
-//! - xmlsec prints nothing: its errors would quote what strangers sent.
+//! - Neither prints anything: their errors would quote what strangers sent.
 //!
 //! These are the only functions of the workspace's code that call C directly, and the reason for its only exception to
 //! the rule against `unsafe` in this crate: samael offers no safe way to do any of it. The declarations are those of
-//! xmlsec 1.2 and 1.3 (`xmlsec/list.h`, `transforms.h`, `io.h`, `errors.h`) and of libxml2 (`parser.h`). `xmlSecSize` is
+//! xmlsec 1.2 and 1.3 (`xmlsec/list.h`, `transforms.h`, `io.h`, `errors.h`) and of libxml2 (`parser.h`, `xmlerror.h`, `globals.h`). `xmlSecSize` is
 //! declared as the wider of the two types it may have: on the platforms that Usher is built for, a small number is passed
 //! the same way in both.
 #![expect(
@@ -30,6 +30,8 @@ use samael::crypto::{CertificateDer, Crypto, CryptoProvider as _};
 type TransformId = *const c_void;
 /// An `xmlSecPtrListPtr`.
 type List = *mut c_void;
+/// An `xmlStructuredErrorFunc`.
+type ErrorHandler = unsafe extern "C" fn(*mut c_void, *mut c_void);
 type EntityLoader = unsafe extern "C" fn(*const c_char, *const c_char, *mut c_void) -> *mut c_void;
 
 #[link(name = "xmlsec1")]
@@ -46,6 +48,8 @@ unsafe extern "C" {
 #[link(name = "xml2")]
 unsafe extern "C" {
     fn xmlSetExternalEntityLoader(loader: EntityLoader);
+    fn xmlSetStructuredErrorFunc(context: *mut c_void, handler: ErrorHandler);
+    fn xmlThrDefSetStructuredErrorFunc(context: *mut c_void, handler: ErrorHandler);
 }
 
 /// `xmlSecTransformUsageAny`.
@@ -92,8 +96,15 @@ pub(crate) fn harden() -> Result<(), HardeningError> {
 }
 
 fn silence() {
-    // SAFETY: it sets a flag, which initialisation leaves alone.
-    unsafe { xmlSecErrorsDefaultCallbackEnableOutput(0) }
+    /// Without one, canonicalization tells standard error what it could not do.
+    unsafe extern "C" fn say_nothing(_: *mut c_void, _: *mut c_void) {}
+    // SAFETY: the first sets a flag, which initialisation leaves alone. The others store, for this thread and for all that
+    // come after it, a pointer to a function of exactly libxml2's type, which lives as long as the program.
+    unsafe {
+        xmlSecErrorsDefaultCallbackEnableOutput(0);
+        xmlSetStructuredErrorFunc(ptr::null_mut(), say_nothing);
+        xmlThrDefSetStructuredErrorFunc(ptr::null_mut(), say_nothing);
+    }
 }
 
 /// Has samael initialise xmlsec, which registers everything that is then taken away. There is no function for it: it

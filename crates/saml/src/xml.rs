@@ -116,7 +116,11 @@ pub(crate) fn boolean(node: Node<'_, '_>, name: &'static str) -> Result<Option<b
 
 /// base64 as XML writes it, line breaks and all.
 pub(crate) fn base64(text: &str) -> Option<Vec<u8>> {
-    let packed: Vec<u8> = text.bytes().filter(|byte| !matches!(byte, b' ' | b'\t' | b'\r' | b'\n')).collect();
+    let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\r' | b'\n');
+    if let Ok(bytes) = data_encoding::BASE64.decode(text.as_bytes()) {
+        return Some(bytes);
+    }
+    let packed: Vec<u8> = text.bytes().filter(|byte| !is_blank(byte)).collect();
     data_encoding::BASE64.decode(&packed).ok()
 }
 

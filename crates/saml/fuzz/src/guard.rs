@@ -35,7 +35,6 @@ pub fn set_up() {
         libc::SYS_sendto,
         libc::SYS_execve,
         libc::SYS_execveat,
-        libc::SYS_ptrace,
     ];
     #[cfg(target_arch = "x86_64")]
     calls.extend([libc::SYS_fork, libc::SYS_vfork]);
