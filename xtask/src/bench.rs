@@ -11,15 +11,21 @@ mod dangerous;
 mod database;
 mod figures;
 mod first_answer;
+#[cfg(feature = "saml")]
+mod flood;
 mod floor;
 mod load;
 mod login;
 mod million;
 mod oidc;
+#[cfg(feature = "saml")]
+mod polls;
 mod portal;
 mod probe;
 mod profile;
 mod rows;
+#[cfg(feature = "saml")]
+mod saml;
 mod site;
 mod sso;
 mod turns;
@@ -84,6 +90,15 @@ pub enum Options {
         #[command(flatten)]
         load: Load,
         /// How often the two take turns.
+        #[arg(long, default_value_t = 5)]
+        rounds: usize,
+    },
+    /// What verifying a SAML response costs, and how people log in by SAML while others send what is refused.
+    Saml {
+        /// How much, and on what.
+        #[command(flatten)]
+        load: Load,
+        /// How often it is measured.
         #[arg(long, default_value_t = 5)]
         rounds: usize,
     },
@@ -162,6 +177,7 @@ impl Options {
             | Self::Floor { load, .. }
             | Self::Million { load, .. }
             | Self::Oidc { load, .. }
+            | Self::Saml { load, .. }
             | Self::Uia { load, .. } => load,
         }
     }
@@ -172,6 +188,7 @@ impl Options {
             Self::Floor { .. } => "floor",
             Self::Million { .. } => "million",
             Self::Oidc { .. } => "oidc",
+            Self::Saml { .. } => "saml",
             Self::Uia { .. } => "uia",
             Self::Profile { .. } => "profile",
         }
@@ -193,9 +210,12 @@ pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let load = options.load();
     let (runtime, progress) = (tokio::runtime::Runtime::new(), Progress::printing());
     let runtime = runtime.context("the runtime cannot be started")?;
-    if load.profile == Profile::Release && cfg!(debug_assertions) {
-        // `cargo xtask` is a debug build: as a load generator it would take the processor from what it measures.
-        let xtask = runtime.block_on(binary::released_xtask(&progress))?;
+    // `cargo xtask` is a debug build: as a load generator it would take the processor from what it measures. And it is
+    // built without what signs responses.
+    let is_too_slow = load.profile == Profile::Release && cfg!(debug_assertions);
+    let is_lacking = matches!(options, Options::Saml { .. }) && !cfg!(feature = "saml");
+    if is_too_slow || is_lacking {
+        let xtask = runtime.block_on(binary::load_generator(load.profile, &progress))?;
         let status = Command::new(xtask).args(std::env::args_os().skip(1)).status();
         let is_fine = status.context("the load generator cannot be run")?.success();
         return Ok(if is_fine { ExitCode::SUCCESS } else { ExitCode::FAILURE });
@@ -229,8 +249,11 @@ fn report(name: &str, machine: &str, all: &[Measured]) -> Value {
 async fn measure(options: &Options, progress: &Progress) -> anyhow::Result<Vec<Measured>> {
     let load = options.load();
     let with_shells = matches!(options, Options::Million { .. } | Options::Uia { .. });
-    let (programs, usher) = prepare(load, with_shells, progress).await?;
+    let times_polls = matches!(options, Options::Saml { .. });
+    let (programs, usher) = prepare(load, with_shells, times_polls, progress).await?;
     let bench = Bench { load, usher: &usher, progress };
+    #[cfg(feature = "saml")]
+    let verified = if times_polls { Some(saml::verified(&bench).await?) } else { None };
     let mut all = Vec::new();
     for kind in load.kinds().iter().copied() {
         let directory = tempfile::tempdir().context("no temporary directory can be made")?;
@@ -244,6 +267,13 @@ async fn measure(options: &Options, progress: &Progress) -> anyhow::Result<Vec<M
                 million::figures(&bench, kind, directory.path(), *rounds, *people).await
             }
             Options::Oidc { rounds, .. } => oidc::figures(&bench, kind, directory.path(), *rounds).await,
+            #[cfg(feature = "saml")]
+            Options::Saml { rounds, .. } => {
+                let verified = verified.context("verification was not measured")?;
+                saml::figures(&bench, kind, directory.path(), *rounds, verified).await
+            }
+            #[cfg(not(feature = "saml"))]
+            Options::Saml { .. } => bail!("this program was built without what signs responses"),
             Options::Uia { rounds, rows, .. } => {
                 uia::figures(&bench, kind, directory.path(), *rounds, *rows).await
             }
@@ -259,7 +289,7 @@ async fn profiled(
     of: Subject,
     progress: &Progress,
 ) -> anyhow::Result<Vec<(Kind, Vec<(&'static str, f64)>)>> {
-    let (_programs, usher) = prepare(load, of != Subject::Login, progress).await?;
+    let (_programs, usher) = prepare(load, of != Subject::Login, false, progress).await?;
     let bench = Bench { load, usher: &usher, progress };
     let mut all = Vec::new();
     for kind in load.kinds().iter().copied() {
@@ -275,6 +305,7 @@ async fn profiled(
 async fn prepare(
     load: &Load,
     with_shells: bool,
+    times_polls: bool,
     progress: &Progress,
 ) -> anyhow::Result<(tempfile::TempDir, std::path::PathBuf)> {
     ensure!(load.logins > 0 && load.concurrency > 0, "--logins and --concurrency must be at least 1");
@@ -286,7 +317,7 @@ async fn prepare(
         install::ensure(&[Component::DocumentTools], progress).await?;
     }
     let programs = tempfile::tempdir().context("no temporary directory can be made")?;
-    let usher = binary::programs(load.profile, programs.path(), progress).await?;
+    let usher = binary::programs(load.profile, times_polls, programs.path(), progress).await?;
     Ok((programs, usher))
 }
 

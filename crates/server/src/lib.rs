@@ -19,6 +19,8 @@ pub mod login;
 mod logout;
 mod paced;
 pub mod pages;
+#[cfg(feature = "time-polls")]
+mod polls;
 mod provision;
 pub mod registry;
 mod routes;

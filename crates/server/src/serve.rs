@@ -103,11 +103,14 @@ pub fn serve(app: Arc<App>, listeners: Vec<(TcpListener, Listener)>) -> anyhow::
                 .client_request_timeout(HEAD_DEADLINE)
                 .keep_alive(KEEP_ALIVE)
                 .h1(map_config(app().into_factory(), |()| AppConfig::default()));
-            fn_service(|stream: TcpStream| async move {
+            let portal = fn_service(|stream: TcpStream| async move {
                 let peer = stream.peer_addr().ok();
                 Ok((Paced::new(stream, PATIENCE), peer))
             })
-            .and_then(http)
+            .and_then(http);
+            #[cfg(feature = "time-polls")]
+            let portal = crate::polls::timed_service(portal);
+            portal
         };
         server = server.listen(name, listener, portal).context("a listener cannot be used")?;
     }

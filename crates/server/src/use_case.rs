@@ -18,7 +18,10 @@ pub(crate) fn run<F>(runtime: &Handle, use_case: F) -> impl Future<Output = F::O
 where
     F: Future<Output: Send> + Send + 'static,
 {
-    run_boxed(runtime, Box::pin(use_case.in_current_span()))
+    let use_case = use_case.in_current_span();
+    #[cfg(feature = "time-polls")]
+    let use_case = crate::polls::timed(use_case);
+    run_boxed(runtime, Box::pin(use_case))
 }
 
 async fn run_boxed<F>(runtime: &Handle, mut use_case: Pin<Box<F>>) -> F::Output

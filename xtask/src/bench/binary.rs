@@ -18,14 +18,18 @@ use crate::workspace;
 pub(super) const FLOOR: &str = "usher-floor";
 
 /// Builds `usher`, with the counter of statements, and the floor, by one cargo, so that both are made of the same crates;
-/// copies both into `directory`; where `usher` is.
+/// copies both into `directory`; where `usher` is. Timing polls takes a little time itself: only if it is wanted.
 pub(super) async fn programs(
     profile: Profile,
+    times_polls: bool,
     directory: &Path,
     progress: &Progress,
 ) -> anyhow::Result<PathBuf> {
-    let packages =
-        ["--workspace", "--bin=usher", "--bin=usher-floor", "--features=usher-server/count-statements"];
+    let mut packages =
+        vec!["--workspace", "--bin=usher", "--bin=usher-floor", "--features=usher-server/count-statements"];
+    if times_polls {
+        packages.push("--features=usher-server/time-polls");
+    }
     for built in build("usher", profile, &packages, progress).await? {
         let name = built.file_name().context("an executable has a name")?;
         fs::copy(&built, directory.join(name))
@@ -34,11 +38,19 @@ pub(super) async fn programs(
     Ok(directory.join("usher"))
 }
 
-/// Builds this program as a release; where it is.
-pub(super) async fn released_xtask(progress: &Progress) -> anyhow::Result<PathBuf> {
-    let built =
-        build("the load generator", Profile::Release, &["--workspace", "--bin=xtask"], progress).await?;
+/// Builds this program with everything it can have; where it is.
+pub(super) async fn load_generator(profile: Profile, progress: &Progress) -> anyhow::Result<PathBuf> {
+    let packages = ["--workspace", "--bin=xtask", "--all-features"];
+    let built = build("the load generator", profile, &packages, progress).await?;
     built.into_iter().next_back().context("cargo did not say where it put the load generator")
+}
+
+/// Builds what measures verification by itself; where it is.
+#[cfg(feature = "saml")]
+pub(super) async fn verify(profile: Profile, progress: &Progress) -> anyhow::Result<PathBuf> {
+    let packages = ["--workspace", "--example=verify", "--all-features"];
+    let built = build("what verifies", profile, &packages, progress).await?;
+    built.into_iter().next_back().context("cargo did not say where it put what verifies")
 }
 
 /// Builds executables, cargo's own progress on standard error; where they are.

@@ -4,12 +4,16 @@
 use std::sync::Arc;
 
 use anyhow::{Context as _, ensure};
-use hyper::{StatusCode, header::COOKIE};
+use hyper::{
+    Method, StatusCode,
+    header::{CONTENT_TYPE, COOKIE},
+};
 use serde::Deserialize;
 
 use super::{
-    connection::Connection,
+    connection::{Answer, Connection, Sent},
     site::{CLIENT, ENCODED_CLIENT, Person, Site},
+    sso::Back,
 };
 
 const LOGIN: &str = "/_matrix/client/v3/login";
@@ -22,7 +26,8 @@ pub(super) struct Browser {
     pub(super) origin: String,
     /// To Usher, for its portal and for what it is at the homeservers' hosts.
     pub(super) portal: Connection,
-    sso: Connection,
+    /// To what people sign in at, if it is a server.
+    sso: Option<Connection>,
 }
 
 /// An attempt that has begun.
@@ -69,7 +74,12 @@ impl Browser {
     /// One that signs in at the portal at `origin`.
     pub(super) async fn open(site: &Arc<Site>, origin: &str) -> anyhow::Result<Self> {
         let portal = Connection::open(origin).await.context("no connection to usher")?;
-        let sso = Connection::open(site.sso_origin()).await.context("no connection to the single sign-on")?;
+        let sso = if site.sso().is_server() {
+            let sso = Connection::open(site.sso_origin()).await;
+            Some(sso.context("no connection to the single sign-on")?)
+        } else {
+            None
+        };
         Ok(Self { site: Arc::clone(site), origin: origin.to_owned(), portal, sso })
     }
 
@@ -90,27 +100,42 @@ impl Browser {
     /// The whole way.
     pub(super) async fn sign_in(&mut self, person: &Person) -> anyhow::Result<()> {
         let begun = self.begin().await.context("redirect")?;
-        let callback = self.authenticate(&begun, person).await.context("CAS")?;
-        let token = self.come_back(&callback, &begun.cookie).await.context("callback")?;
+        let callback = self.authenticate(&begun, person).await.context("single sign-on")?;
+        let token = self.come_back(callback, &begun.cookie).await.context("callback")?;
         self.redeem(&token, person).await.context("POST /login")
     }
 
-    async fn begin(&mut self) -> anyhow::Result<Begun> {
+    pub(super) async fn begin(&mut self) -> anyhow::Result<Begun> {
         let path = format!("{LOGIN}/sso/redirect/corp?redirectUrl={ENCODED_CLIENT}");
         let answer = self.portal.get(&path, None).await?;
         let sso_path = answer.redirect_within(self.site.sso_origin())?.to_owned();
         Ok(Begun { sso_path, cookie: answer.cookie()? })
     }
 
-    /// Path and query of the callback.
-    pub(super) async fn authenticate(&mut self, begun: &Begun, person: &Person) -> anyhow::Result<String> {
-        let answer = self.sso.get(&begun.sso_path, Some((COOKIE, &person.sso_cookie))).await?;
-        Ok(answer.redirect_within(&self.origin)?.to_owned())
+    /// How it comes back to the portal.
+    pub(super) async fn authenticate(&mut self, begun: &Begun, person: &Person) -> anyhow::Result<Back> {
+        let Some(sso) = &mut self.sso else {
+            return self.site.sso().answer(&begun.sso_path, &person.user, &self.origin);
+        };
+        let answer = sso.get(&begun.sso_path, Some((COOKIE, &person.sso_cookie))).await?;
+        Ok(Back { path: answer.redirect_within(&self.origin)?.to_owned(), form: None })
+    }
+
+    /// Comes back with an attempt's cookie, if it has one.
+    pub(super) async fn bring(&mut self, back: Back, cookie: Option<&str>) -> anyhow::Result<Answer> {
+        let Back { path, form } = back;
+        let mut headers: Vec<_> = cookie.map(|cookie| (COOKIE, cookie)).into_iter().collect();
+        let Some(form) = form else {
+            return self.portal.send(Sent { path: &path, headers: &headers, ..Sent::default() }).await;
+        };
+        headers.push((CONTENT_TYPE, "application/x-www-form-urlencoded"));
+        let (method, body) = (Method::POST, form.into());
+        self.portal.send(Sent { method, path: &path, headers: &headers, body, host: None }).await
     }
 
     /// The login token.
-    async fn come_back(&mut self, callback: &str, cookie: &str) -> anyhow::Result<String> {
-        let answer = self.portal.get(callback, Some((COOKIE, cookie))).await?;
+    async fn come_back(&mut self, callback: Back, cookie: &str) -> anyhow::Result<String> {
+        let answer = self.bring(callback, Some(cookie)).await?;
         let query = answer.redirect_within(CLIENT)?;
         answer.takes_back(cookie)?;
         Ok(query.strip_prefix("?loginToken=").context("there is no login token")?.to_owned())

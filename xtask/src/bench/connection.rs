@@ -92,6 +92,12 @@ impl Answer {
         Ok(&self.body)
     }
 
+    /// Whether it says that the request was a mistake, or not allowed.
+    #[cfg(feature = "saml")]
+    pub(super) fn is_refused(&self) -> bool {
+        self.status.is_client_error()
+    }
+
     /// Where a redirect leads, without `origin`, where it must stay. The error does not show it: it may hold a ticket
     /// or a token.
     pub(super) fn redirect_within(&self, origin: &str) -> anyhow::Result<&str> {

@@ -13,6 +13,7 @@ use super::{
     browser::{Begun, Browser},
     connection::{Answer, Sent},
     site::{OLD_DEVICE, Person, Stranger},
+    sso::Back,
 };
 
 const API: &str = "/_matrix/client/v3";
@@ -59,7 +60,7 @@ impl Browser {
         let asked = self.asked(person, &session).await?;
         let begun = self.click(&asked).await.context("click")?;
         let callback = self.authenticate(&begun, person).await.context("CAS")?;
-        let completion = self.come_back_to(person, &callback, &begun.cookie).await.context("callback")?;
+        let completion = self.come_back_to(person, callback, &begun.cookie).await.context("callback")?;
         self.complete(person, &completion).await.context("completion")?;
         let body = format!(r#"{{"auth":{{"session":"{session}"}}}}"#);
         let answer = self.delete(person, body).await?;
@@ -143,10 +144,10 @@ impl Browser {
     async fn come_back_to(
         &mut self,
         person: &Person,
-        callback: &str,
+        callback: Back,
         cookie: &str,
     ) -> anyhow::Result<String> {
-        let answer = self.portal.get(callback, Some((COOKIE, cookie))).await?;
+        let answer = self.bring(callback, Some(cookie)).await?;
         answer.takes_back(cookie)?;
         Ok(answer.redirect_within(&person.base_url)?.to_owned())
     }

@@ -97,9 +97,32 @@ impl Running<'_> {
         self.series(journey, count).await
     }
 
-    /// The same program, with one journey after the other.
-    pub(super) fn one_at_a_time(&self) -> Self {
-        Self { concurrency: 1, ..*self }
+    /// The logins that come before those that count.
+    #[cfg(feature = "saml")]
+    pub(super) async fn warm_up(&self) -> anyhow::Result<()> {
+        self.series(Journey::Login, WARM_UP * self.concurrency).await.map(drop)
+    }
+
+    /// The same program, with as many journeys at the same time.
+    pub(super) fn at_once(&self, concurrency: usize) -> Self {
+        Self { concurrency, ..*self }
+    }
+
+    /// What is around it.
+    #[cfg(feature = "saml")]
+    pub(super) fn site(&self) -> &Arc<Site> {
+        self.site
+    }
+
+    /// `http://127.0.0.1:PORT`
+    pub(super) fn origin(&self) -> String {
+        self.process.address().origin().ascii_serialization()
+    }
+
+    /// What it has logged.
+    #[cfg(feature = "saml")]
+    pub(super) fn log(&self) -> anyhow::Result<String> {
+        self.process.log()
     }
 
     /// The same, and what was asked of the single sign-on's documents while they counted: discovery, keys.
@@ -114,9 +137,8 @@ impl Running<'_> {
     /// `count` journeys, as many at once as the benchmark was told.
     pub(super) async fn series(&self, journey: Journey, count: usize) -> anyhow::Result<Series> {
         let pid = self.pid()?;
-        let origin = self.process.address().origin().ascii_serialization();
         let before = probe::cpu(pid)?;
-        let timing = drive(self.site, &origin, journey, count, self.concurrency).await?;
+        let timing = drive(self.site, &self.origin(), journey, count, self.concurrency).await?;
         Ok(Series { timing, cpu: probe::cpu(pid)?.saturating_sub(before), count })
     }
 }

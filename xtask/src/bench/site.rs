@@ -51,6 +51,8 @@ pub(super) struct Site {
 #[derive(Debug)]
 pub(super) struct Person {
     number: usize,
+    /// What they are called at the single sign-on.
+    pub(super) user: String,
     /// Tells the scripted single sign-on who sits at the browser.
     pub(super) sso_cookie: String,
     /// Their account.
@@ -131,6 +133,7 @@ impl Site {
                 number,
                 sso_cookie: sso.cookie_of(&user),
                 mxid: format!("@{user}:{server_name}"),
+                user,
                 base_url: base_url(server_name),
                 host: host(server_name),
                 access_token: None,

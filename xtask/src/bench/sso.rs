@@ -1,5 +1,11 @@
 //! What people of the benchmark sign in at: scripted, in this process, and asking nobody for a password.
+//!
+//! An identity provider of SAML is no server: browsers carry everything, so that here each browser is its own.
 
+#[cfg(feature = "saml")]
+mod saml;
+
+use anyhow::bail;
 use serde_json::{Value, json};
 use url::Url;
 use usher_lab::scripted::{
@@ -14,6 +20,9 @@ pub(super) enum Protocol {
     Cas,
     /// OpenID Connect, with id_tokens that ES256 signs.
     Oidc,
+    /// SAML, with responses that RSA with SHA-256 signs.
+    #[cfg(feature = "saml")]
+    Saml,
 }
 
 /// The same, running.
@@ -21,13 +30,53 @@ pub(super) enum Protocol {
 pub(super) enum SingleSignOn {
     Cas(CasServer),
     Oidc(OidcServer),
+    #[cfg(feature = "saml")]
+    Saml(saml::Idp),
+}
+
+/// How a browser comes back.
+#[derive(Clone, Debug)]
+pub(super) struct Back {
+    /// Path and query.
+    pub(super) path: String,
+    /// What it posts there; `None`: it only goes there.
+    pub(super) form: Option<String>,
 }
 
 impl SingleSignOn {
-    pub(super) async fn start(protocol: Protocol) -> std::io::Result<Self> {
-        match protocol {
-            Protocol::Cas => CasServer::start().await.map(Self::Cas),
-            Protocol::Oidc => OidcServer::start().await.map(Self::Oidc),
+    pub(super) async fn start(protocol: Protocol) -> anyhow::Result<Self> {
+        Ok(match protocol {
+            Protocol::Cas => Self::Cas(CasServer::start().await?),
+            Protocol::Oidc => Self::Oidc(OidcServer::start().await?),
+            #[cfg(feature = "saml")]
+            Protocol::Saml => Self::Saml(saml::Idp::new()?),
+        })
+    }
+
+    /// Whether it is a server.
+    pub(super) fn is_server(&self) -> bool {
+        match self {
+            Self::Cas(_) | Self::Oidc(_) => true,
+            #[cfg(feature = "saml")]
+            Self::Saml(_) => false,
+        }
+    }
+
+    /// What a browser brings back from there, at which `user` sits, if no server has to be asked.
+    pub(super) fn answer(&self, path: &str, user: &str, portal: &str) -> anyhow::Result<Back> {
+        match self {
+            Self::Cas(_) | Self::Oidc(_) => bail!("{path} is a page of a server, for {user} and {portal}"),
+            #[cfg(feature = "saml")]
+            Self::Saml(idp) => idp.answer(path, user, portal),
+        }
+    }
+
+    /// The same, signed by somebody else.
+    #[cfg(feature = "saml")]
+    pub(super) fn forgery(&self, path: &str, user: &str, portal: &str) -> anyhow::Result<Back> {
+        match self {
+            Self::Cas(_) | Self::Oidc(_) => bail!("nothing is signed there"),
+            Self::Saml(idp) => idp.forgery(path, user, portal),
         }
     }
 
@@ -36,6 +85,8 @@ impl SingleSignOn {
         Ok(match self {
             Self::Cas(server) => server.base_url().origin().ascii_serialization(),
             Self::Oidc(server) => Url::parse(&server.issuer())?.origin().ascii_serialization(),
+            #[cfg(feature = "saml")]
+            Self::Saml(_) => saml::ORIGIN.to_owned(),
         })
     }
 
@@ -44,6 +95,8 @@ impl SingleSignOn {
         match self {
             Self::Cas(server) => server.base_url().as_str().trim_end_matches('/').to_owned(),
             Self::Oidc(server) => server.issuer(),
+            #[cfg(feature = "saml")]
+            Self::Saml(idp) => idp.entity_id().to_owned(),
         }
     }
 
@@ -52,6 +105,8 @@ impl SingleSignOn {
         let name = match self {
             Self::Cas(_) => CAS_COOKIE,
             Self::Oidc(_) => OIDC_COOKIE,
+            #[cfg(feature = "saml")]
+            Self::Saml(_) => "nobody-looks",
         };
         format!("{name}={user}")
     }
@@ -68,6 +123,8 @@ impl SingleSignOn {
             Self::Oidc(server) => {
                 server.script().add_person(user, &attributes.into_iter().collect::<Value>());
             }
+            #[cfg(feature = "saml")]
+            Self::Saml(idp) => idp.add_person(user, department),
         }
     }
 
@@ -79,6 +136,8 @@ impl SingleSignOn {
                 let issuer = server.issuer();
                 ("oidc", json!({ "issuer": issuer, "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET }))
             }
+            #[cfg(feature = "saml")]
+            Self::Saml(idp) => ("saml", idp.section()),
         }
     }
 
@@ -86,6 +145,8 @@ impl SingleSignOn {
     pub(super) fn documents(&self) -> (u64, u64) {
         match self {
             Self::Cas(_) => (0, 0),
+            #[cfg(feature = "saml")]
+            Self::Saml(_) => (0, 0),
             Self::Oidc(server) => {
                 let script = server.script();
                 (script.asked(Place::Discovery), script.asked(Place::Jwks))

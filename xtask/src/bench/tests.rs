@@ -89,3 +89,26 @@ async fn a_login_by_openid_connect_is_measured_beside_one_by_cas_and_fetches_no_
         }
     }
 }
+
+#[cfg(feature = "saml")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_login_by_saml_is_measured_with_its_polls_and_in_floods() {
+    let options = Options::Saml { load: FEW, rounds: 1 };
+    let keys = [
+        "verify_us",
+        "bare_us",
+        "verify_vs_bare",
+        "cpu_ms_per_login",
+        "polls",
+        "max_poll_cpu_ms",
+        "poll_wall_p999_ms",
+        "gate_flood_p99_ratio",
+        "gate_flood_per_s",
+        "signature_flood_p99_ratio",
+        "signature_flood_per_s",
+    ];
+    let figure = figures_of(&options, &keys).await;
+    for database in ["sqlite", "postgres"] {
+        assert!(figure(database, "polls") > 40.0, "{database}: each login is more than one");
+    }
+}

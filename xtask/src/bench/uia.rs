@@ -148,7 +148,7 @@ async fn streamed(running: &Running<'_>) -> anyhow::Result<(u32, u32)> {
     running.after_others(Journey::PassedThrough, STREAMS).await?;
     let pid = running.pid()?;
     let (before, _) = probe::memory_and_threads(pid)?;
-    let streams = async { running.one_at_a_time().series(Journey::Streamed, STREAMS).await.map(drop) };
+    let streams = async { running.at_once(1).series(Journey::Streamed, STREAMS).await.map(drop) };
     let growth = probe::growth_during(pid, streams).await?;
     Ok((growth, before.max(probe::memory_and_threads(pid)?.0)))
 }

@@ -23,6 +23,8 @@ const MAX_NAMESPACES: usize = 2_048;
 /// seconds. An honest message has about ten.
 const MAX_PREFIXES: usize = 32;
 
+const BLANKS: [char; 4] = [' ', '\t', '\r', '\n'];
+
 pub(super) fn check(text: &str) -> Result<(), GateError> {
     if text.len() > MAX_BYTES {
         return Err(GateError::TooComplex);
@@ -39,13 +41,20 @@ pub(super) fn check(text: &str) -> Result<(), GateError> {
     if body.contains("<!") || body.contains("<?") {
         return Err(GateError::Markup);
     }
-    for (tags, tag) in body.as_bytes().split(|byte| *byte == b'<').enumerate() {
-        let equals = tag.iter().filter(|byte| **byte == b'=').count();
-        if tags > MAX_TAGS || equals > MAX_EQUALS_BETWEEN_TAGS {
+    if body.bytes().filter(|byte| *byte == b'<').count() > MAX_TAGS {
+        return Err(GateError::TooComplex);
+    }
+    let (mut equals, mut end, mut namespaces) = (0, 0, Namespaces::default());
+    for (at, _) in body.match_indices('=') {
+        let before = &body[end..at];
+        end = at + 1;
+        equals = if before.contains('<') { 1 } else { equals + 1 };
+        if equals > MAX_EQUALS_BETWEEN_TAGS {
             return Err(GateError::TooComplex);
         }
+        namespaces.see(before, &body[end..])?;
     }
-    check_namespaces(body)
+    Ok(())
 }
 
 /// <https://www.w3.org/TR/xml/#NT-Char>; surrogates cannot be in UTF-8. To the end, whatever comes before: so it takes a
@@ -56,36 +65,38 @@ fn has_only_characters(text: &str) -> bool {
     !has_control && !text.contains('\u{FFFE}') && !text.contains('\u{FFFF}')
 }
 
-/// Whatever looks like a declaration counts as one, in a text or in a value, too.
-///
-/// Of some declarations parsers make different things: of a prefix of no namespace (`xmlns:x=""`,
-/// <https://www.w3.org/TR/xml-names/#nsc-NoPrefixUndecl>), which libxml2 takes for a part of the name, and of names with `&`,
-/// which it does not undo there, or with characters that no URI has.
-fn check_namespaces(body: &str) -> Result<(), GateError> {
-    let mut prefixes = HashSet::new();
-    for (number, (at, word)) in body.match_indices("xmlns").enumerate() {
-        let rest = &body[at + word.len()..];
-        let ends = |c: char| matches!(c, '=' | ' ' | '\t' | '\r' | '\n' | '<' | '>' | '/');
-        let (prefix, rest) = rest.split_at(rest.find(ends).unwrap_or(rest.len()));
-        prefixes.insert(prefix);
-        if number >= MAX_NAMESPACES || prefixes.len() > MAX_PREFIXES {
+/// Declarations of namespaces so far.
+#[derive(Default)]
+struct Namespaces<'text> {
+    count: usize,
+    prefixes: HashSet<&'text str>,
+}
+
+impl<'text> Namespaces<'text> {
+    /// What stands before and after a `=`. Whatever looks like a declaration counts as one, in a text or in a value, too.
+    ///
+    /// Of some declarations parsers make different things: of a prefix of no namespace (`xmlns:x=""`,
+    /// <https://www.w3.org/TR/xml-names/#nsc-NoPrefixUndecl>), which libxml2 takes for a part of the name, and of names with `&`,
+    /// which it does not undo there, or with characters that no URI has.
+    fn see(&mut self, before: &'text str, after: &str) -> Result<(), GateError> {
+        let ends = |c: char| BLANKS.contains(&c) || matches!(c, '<' | '>' | '/' | '"' | '\'' | '&');
+        let name = before.trim_end_matches(BLANKS).rsplit(ends).next().unwrap_or_default();
+        let Some(prefix) = name.strip_prefix("xmlns") else { return Ok(()) };
+        self.count += 1;
+        self.prefixes.insert(prefix);
+        if self.count > MAX_NAMESPACES || self.prefixes.len() > MAX_PREFIXES {
             return Err(GateError::TooComplex);
         }
         let is_plain = |byte: u8| byte.is_ascii_graphic() && byte != b'&';
         let is_good = |name: &str| name.bytes().all(is_plain) && (prefix.is_empty() || !name.is_empty());
-        if value(rest).is_some_and(|name| !is_good(name)) {
-            return Err(GateError::Namespace);
-        }
+        if quoted(after).is_some_and(|name| !is_good(name)) { Err(GateError::Namespace) } else { Ok(()) }
     }
-    Ok(())
 }
 
-/// What stands in quotes behind a `=`.
-fn value(rest: &str) -> Option<&str> {
-    let blanks = [' ', '\t', '\r', '\n'];
-    let quoted = rest.trim_start_matches(blanks).strip_prefix('=')?.trim_start_matches(blanks);
-    let quote = quoted.chars().next().filter(|quote| matches!(quote, '"' | '\''))?;
-    quoted[1..].split_once(quote).map(|(value, _)| value)
+fn quoted(after: &str) -> Option<&str> {
+    let after = after.trim_start_matches(BLANKS);
+    let quote = after.chars().next().filter(|quote| matches!(quote, '"' | '\''))?;
+    after[1..].split_once(quote).map(|(value, _)| value)
 }
 
 /// What follows the XML declaration, if there is one. It may say version 1.0 and UTF-8, and nothing else: libxml2 would

@@ -33,6 +33,8 @@ pub(super) async fn run(file: &ConfigFile, no_migrate: bool) -> anyhow::Result<(
     }
     refuse_moved_issuers(&providers, &store).await?;
     ignore_hangup()?;
+    #[cfg(feature = "time-polls")]
+    crate::polls::tell_when_asked()?;
     let listeners = bind(&config)?;
     for (socket, whose) in &listeners {
         let address = socket.local_addr()?;

@@ -4,7 +4,7 @@ use std::{
     fmt::Write as _,
     io::Read as _,
     sync::atomic::{AtomicU64, Ordering},
-    time::{Duration, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use anyhow::{Context as _, ensure};
@@ -107,6 +107,14 @@ impl SamlIdp {
         ))
     }
 
+    /// The same as [`Self::answer`], issued now.
+    #[must_use]
+    pub fn answer_now(&self, asked: &Asked, name: &str, attributes: &[Attribute]) -> Response {
+        #[expect(clippy::disallowed_methods, reason = "its clock is the machine's")]
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        self.answer(asked, name, attributes, now)
+    }
+
     /// An honest answer to `asked` for the person whose persistent name is `name`: issued at `now` (in seconds since
     /// 1970), when they have just authenticated.
     #[must_use]
@@ -200,6 +208,15 @@ impl Asked {
             relay_state: one("RelayState")?,
             xml: xml.clone(),
         })
+    }
+
+    /// The form by which a browser brings `response` back.
+    #[must_use]
+    pub fn form(&self, response: &str) -> String {
+        form_urlencoded::Serializer::new(String::new())
+            .append_pair("SAMLResponse", &BASE64.encode(response.as_bytes()))
+            .append_pair("RelayState", &self.relay_state)
+            .finish()
     }
 
     /// Reads the address that a browser was sent to.
