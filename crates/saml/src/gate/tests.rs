@@ -110,7 +110,7 @@ fn each_rule_about_the_text_is_kept() {
             Err(GateError::Markup),
         ),
         ("an undeclared entity", xml.replacen("alice-persistent", "&alice;", 1), Err(GateError::NotXml)),
-        ("a null by reference", xml.replacen("alice-persistent", "alice&#0;", 1), Err(GateError::NotXml)),
+        ("a null by reference", xml.replacen("alice-persistent", "alice&#0;", 1), Err(GateError::Character)),
         ("a null", xml.replacen("alice-persistent", "alice\0", 1), Err(GateError::Character)),
         (
             "an escape character",
@@ -142,6 +142,9 @@ fn names_that_parsers_read_differently_are_refused() {
     let xml = signed();
     let within = |content: &str| xml.replacen("<samlp:Status>", &format!("{content}<samlp:Status>"), 1);
     for (name, text, expected) in [
+        ("the last character by reference", within("&#x10FFFF;"), Ok(())),
+        ("one beyond it", within("&#x11FFFF;"), Err(GateError::Character)),
+        ("half of one", within("&#xD800;"), Err(GateError::Character)),
         ("a name with a colon before it", within("<:x/>"), Err(GateError::Name)),
         ("one at its end alone", within("<x></:x>"), Err(GateError::Name)),
         ("an attribute with a colon before it", within("<x :y=''/>"), Err(GateError::Name)),

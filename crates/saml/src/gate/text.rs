@@ -29,7 +29,7 @@ pub(super) fn check(text: &str) -> Result<(), GateError> {
     if text.len() > MAX_BYTES {
         return Err(GateError::TooComplex);
     }
-    if !has_only_characters(text) {
+    if !has_only_characters(text) || !has_only_references(text) {
         return Err(GateError::Character);
     }
     // Where a reference follows, `roxmltree` leaves one as it is that libxml2 makes a line end of.
@@ -63,6 +63,19 @@ fn has_only_characters(text: &str) -> bool {
     let is_control = |byte: u8| byte < b' ' && byte != b'\t' && byte != b'\n' && byte != b'\r';
     let has_control = text.bytes().fold(false, |has, byte| has | is_control(byte));
     !has_control && !text.contains('\u{FFFE}') && !text.contains('\u{FFFF}')
+}
+
+/// No reference to what is no character (<https://www.w3.org/TR/xml/#wf-Legalchar>): `roxmltree` puts another in its place.
+fn has_only_references(text: &str) -> bool {
+    let is_good = |reference: &str| {
+        let Some((number, _)) = reference.split_once(';') else { return false };
+        let number = match number.strip_prefix('x') {
+            Some(number) => u32::from_str_radix(number, 16),
+            None => number.parse(),
+        };
+        number.ok().and_then(char::from_u32).is_some_and(|c| has_only_characters(c.encode_utf8(&mut [0; 4])))
+    };
+    text.match_indices("&#").all(|(at, found)| is_good(&text[at + found.len()..]))
 }
 
 /// Declarations of namespaces so far.
