@@ -17,8 +17,6 @@ const MAX_CODE_BYTES: usize = 8192;
 #[derive(Debug)]
 pub(crate) struct Answer<'a> {
     pub(crate) code: Code<'a>,
-    /// Whether it says who answers; then it is the provider.
-    pub(crate) names_issuer: bool,
 }
 
 /// A code: whoever has it and the browser's cookie signs in.
@@ -52,14 +50,23 @@ pub(crate) fn parameters(callback: &Callback, mode: ResponseMode) -> Result<&Par
     }
 }
 
-/// Reads an answer whose `state` was found to be the attempt's.
-pub(crate) fn read<'a>(parameters: &'a Parameters, settings: &Settings) -> Result<Answer<'a>, ProviderError> {
+/// Reads an answer whose `state` was found to be the attempt's. `names_issuer`: whether this provider always says who it is.
+pub(crate) fn read<'a>(
+    parameters: &'a Parameters,
+    settings: &Settings,
+    names_issuer: bool,
+) -> Result<Answer<'a>, ProviderError> {
     let at_most_one =
         |name| parameters.at_most_one(name).map_err(|error| ProviderError::malformed(NoAnswer::from(error)));
     // RFC 9207 section 2.4: before anything else is done with the answer, an error included.
     let issuer = at_most_one("iss")?;
     if let Some(other) = issuer.filter(|issuer| *issuer != settings.issuer.as_str()) {
-        return Err(ProviderError::unverified(NoAnswer::AnotherIssuer(Said::new(other))));
+        return Err(ProviderError::unverified(NoAnswer::AnotherIssuer(Said::name(other))));
+    }
+    // "clients MUST reject authorization responses without the iss parameter from authorization servers which do support the
+    // parameter according to the client's configuration".
+    if names_issuer && issuer.is_none() {
+        return Err(ProviderError::unverified(NoAnswer::NoIssuer));
     }
     if let Some(code) = at_most_one("error")? {
         return Err(refusal(code, at_most_one("error_description")?));
@@ -72,7 +79,7 @@ pub(crate) fn read<'a>(parameters: &'a Parameters, settings: &Settings) -> Resul
     if !is_good {
         return Err(ProviderError::malformed(NoAnswer::BadCode));
     }
-    Ok(Answer { code: Code(code), names_issuer: issuer.is_some() })
+    Ok(Answer { code: Code(code) })
 }
 
 /// RFC 6749 section 4.1.2.1, OpenID Connect Core 3.1.2.6: who can do something about it.

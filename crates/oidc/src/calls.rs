@@ -189,6 +189,12 @@ impl Target {
         Ok(Self { url, is_trusted: false })
     }
 
+    /// A URL that nobody vouches for, whatever it looks like.
+    #[cfg(test)]
+    pub(crate) fn judged_by_nobody(url: Url) -> Self {
+        Self { url, is_trusted: false }
+    }
+
     pub(crate) fn url(&self) -> &Url {
         &self.url
     }

@@ -184,9 +184,12 @@ pub(crate) fn is_email_verified(claims: &Claims) -> Option<bool> {
     }
 }
 
+/// What providers add of their own that says nothing of the person either: Authelia and ZITADEL, Ory Hydra, Okta, GitLab.
+const OF_PROVIDERS: [&str; 7] = ["acr", "amr", "client_id", "rat", "idp", "sub_legacy", "scope"];
+
 /// Whether `claims` say nothing of the person but who they are.
 pub(crate) fn is_bare(claims: &Claims) -> bool {
-    claims.keys().all(|name| OF_PROTOCOL.contains(&name.as_str()) || matches!(name.as_str(), "acr" | "amr"))
+    claims.keys().all(|name| OF_PROTOCOL.contains(&name.as_str()) || OF_PROVIDERS.contains(&name.as_str()))
 }
 
 #[cfg(test)]
@@ -308,6 +311,10 @@ mod tests {
         assert!(is_bare(&claims(
             json!({ "sub": "s", "iss": "i", "auth_time": 1, "acr": "1", "amr": ["pwd"] })
         )));
+        assert!(
+            is_bare(&claims(json!({ "sub": "s", "client_id": "usher", "rat": 1, "idp": "x" }))),
+            "of its own"
+        );
         assert!(!is_bare(&claims(json!({ "sub": "s", "name": "n" }))));
     }
 }

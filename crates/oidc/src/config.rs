@@ -160,7 +160,13 @@ impl Settings {
         let issuer = Url::parse(self.issuer.as_str()).ok();
         let named = [("issuer", issuer.as_ref()), ("discovery_url", self.discovery_url.as_ref())];
         let own = named.into_iter().filter_map(|(key, url)| Some((key.to_owned(), url?)));
-        let all = own.chain(self.endpoints.iter().map(|(key, url)| (format!("endpoints.{key}"), url)));
+        let groups = match &self.groups {
+            Groups::Follow(url) => Some(("groups_endpoint".to_owned(), url)),
+            Groups::Refuse | Groups::Ignore => None,
+        };
+        let all = own
+            .chain(groups)
+            .chain(self.endpoints.iter().map(|(key, url)| (format!("endpoints.{key}"), url)));
         all.filter(|(_, url)| url.scheme() == "http" && !is_of_this_machine(url))
             .map(|(key, _)| key)
             .collect()

@@ -2,6 +2,7 @@
 //! the document (RFC 7636, RFC 9126, RFC 9207, Initiating User Registration 1.0), and with the config's word above it.
 
 use serde::Deserialize;
+use serde_json::Value;
 use url::Url;
 
 use crate::{
@@ -35,24 +36,22 @@ pub(crate) struct Known {
     pub(crate) wants_secret_in_body: bool,
 }
 
-/// The document, as far as it is read. Whatever else is in it is nobody's mistake.
+/// The document, as far as it is read. Whatever else is in it is nobody's mistake, and what is read of it is looked at only
+/// where it is used: providers write odd things, and the config has a word for most of them.
 #[derive(Debug, Default, Deserialize)]
 struct Document {
-    issuer: String,
-    authorization_endpoint: Option<Url>,
-    token_endpoint: Option<Url>,
-    userinfo_endpoint: Option<Url>,
-    jwks_uri: Option<Url>,
-    pushed_authorization_request_endpoint: Option<Url>,
-    #[serde(default)]
-    require_pushed_authorization_requests: bool,
-    code_challenge_methods_supported: Option<Vec<String>>,
-    token_endpoint_auth_methods_supported: Option<Vec<String>>,
-    prompt_values_supported: Option<Vec<String>>,
-    #[serde(default)]
-    claims_parameter_supported: bool,
-    #[serde(default)]
-    authorization_response_iss_parameter_supported: bool,
+    issuer: Option<Value>,
+    authorization_endpoint: Option<Value>,
+    token_endpoint: Option<Value>,
+    userinfo_endpoint: Option<Value>,
+    jwks_uri: Option<Value>,
+    pushed_authorization_request_endpoint: Option<Value>,
+    require_pushed_authorization_requests: Option<Value>,
+    code_challenge_methods_supported: Option<Value>,
+    token_endpoint_auth_methods_supported: Option<Value>,
+    prompt_values_supported: Option<Value>,
+    claims_parameter_supported: Option<Value>,
+    authorization_response_iss_parameter_supported: Option<Value>,
 }
 
 /// What is wrong with the provider, or with what the config says of it.
@@ -62,8 +61,14 @@ enum Unusable {
         "the provider calls itself {said:?}, and the config says {configured:?}: write `issuer` exactly so, if that is the provider"
     )]
     AnotherIssuer { said: Said, configured: String },
+    #[error(
+        "the provider calls itself {0:?}, which is a template for many tenants: write the address of your own tenant as `issuer`"
+    )]
+    Template(Said),
     #[error("the provider names no {0}; write it in `endpoints`")]
     Missing(&'static str),
+    #[error("what the provider names as its {0} is no URL; write it in `endpoints`")]
+    NotUrl(&'static str),
     #[error("the provider's authorization endpoint is no address that a browser may be sent to")]
     NoPlaceForBrowsers,
     #[error(
@@ -84,10 +89,14 @@ impl Known {
             Some(url) => {
                 let document: Document = calls.get_json(WHAT, &Target::configured(url.clone())).await?;
                 // Discovery 4.3: "The issuer value returned MUST be identical to the Issuer URL".
-                if document.issuer != settings.issuer.as_str() {
-                    return Err(Failure::internal(Unusable::AnotherIssuer {
-                        said: Said::new(&document.issuer),
-                        configured: settings.issuer.to_string(),
+                let said = document.issuer.as_ref().and_then(Value::as_str).unwrap_or_default();
+                if said != settings.issuer.as_str() {
+                    let configured = settings.issuer.to_string();
+                    let said = Said::name(said);
+                    return Err(Failure::internal(if said.is_template() {
+                        Unusable::Template(said)
+                    } else {
+                        Unusable::AnotherIssuer { said, configured }
                     }));
                 }
                 document
@@ -98,24 +107,38 @@ impl Known {
 
     fn conclude(document: Document, settings: &Settings) -> Result<Self, Unusable> {
         let own = &settings.endpoints;
-        let place = |what, configured: &Option<Url>, named: Option<Url>| match (configured, named) {
-            (Some(url), _) => Ok(Some(Target::configured(url.clone()))),
-            (None, Some(url)) => Target::named(what, url, settings).map(Some),
-            (None, None) => Ok(None),
+        let place = |what, configured: &Option<Url>, named: Option<&Value>| {
+            let target = match configured {
+                Some(url) => Some(Target::configured(url.clone())),
+                None => match url(what, named)? {
+                    Some(url) => Some(Target::named(what, url, settings)?),
+                    None => None,
+                },
+            };
+            Ok::<_, Unusable>(target)
         };
-        let authorization = match (own.authorization.clone(), document.authorization_endpoint) {
-            (Some(url), _) => url,
-            (None, Some(url)) => for_browsers(url, settings)?,
-            (None, None) => return Err(Unusable::Missing("authorization endpoint")),
+        let authorization = match &own.authorization {
+            Some(url) => url.clone(),
+            None => match url("authorization endpoint", document.authorization_endpoint.as_ref())? {
+                Some(url) => for_browsers(url, settings)?,
+                None => return Err(Unusable::Missing("authorization endpoint")),
+            },
         };
-        let token = place("token endpoint", &own.token, document.token_endpoint)?;
-        let userinfo = place("userinfo endpoint", &own.userinfo, document.userinfo_endpoint)?;
-        let jwks = place("jwks_uri", &own.jwks, document.jwks_uri)?;
-        let pushed = place(
-            "pushed authorization request endpoint",
-            &own.pushed,
-            document.pushed_authorization_request_endpoint,
-        )?;
+        let token = place("token endpoint", &own.token, document.token_endpoint.as_ref())?;
+        let userinfo = match settings.userinfo {
+            When::Never if settings.protocol == Protocol::OpenidConnect => None,
+            _ => place("userinfo endpoint", &own.userinfo, document.userinfo_endpoint.as_ref())?,
+        };
+        let jwks = place("jwks_uri", &own.jwks, document.jwks_uri.as_ref())?;
+        let must_push = is_true(document.require_pushed_authorization_requests.as_ref());
+        let pushed = match settings.pushed {
+            When::Never => None,
+            When::Auto | When::Always => place(
+                "pushed authorization request endpoint",
+                &own.pushed,
+                document.pushed_authorization_request_endpoint.as_ref(),
+            )?,
+        };
         let is_openid = settings.protocol == Protocol::OpenidConnect;
         if is_openid && jwks.is_none() {
             return Err(Unusable::Missing("jwks_uri"));
@@ -124,7 +147,7 @@ impl Known {
             return Err(Unusable::Missing("userinfo endpoint"));
         }
         let pushed = match settings.pushed {
-            When::Never if document.require_pushed_authorization_requests => return Err(Unusable::MustPush),
+            When::Never if must_push => return Err(Unusable::MustPush),
             When::Never => None,
             When::Always if pushed.is_none() => {
                 return Err(Unusable::Missing("pushed authorization request endpoint"));
@@ -137,12 +160,12 @@ impl Known {
             userinfo,
             jwks,
             pushed,
-            sends_pkce: sends_pkce(settings.pkce, document.code_challenge_methods_supported.as_deref())?,
-            names_issuer: document.authorization_response_iss_parameter_supported,
-            takes_claims: document.claims_parameter_supported,
-            takes_registrations: lists(document.prompt_values_supported.as_deref(), "create"),
+            sends_pkce: sends_pkce(settings.pkce, document.code_challenge_methods_supported.as_ref())?,
+            names_issuer: is_true(document.authorization_response_iss_parameter_supported.as_ref()),
+            takes_claims: is_true(document.claims_parameter_supported.as_ref()),
+            takes_registrations: lists(document.prompt_values_supported.as_ref(), "create"),
             wants_secret_in_body: wants_secret_in_body(
-                document.token_endpoint_auth_methods_supported.as_deref(),
+                document.token_endpoint_auth_methods_supported.as_ref(),
             ),
         })
     }
@@ -155,10 +178,25 @@ fn for_browsers(url: Url, settings: &Settings) -> Result<Url, Unusable> {
     if is_web && is_plain && url.has_host() { Ok(url) } else { Err(Unusable::NoPlaceForBrowsers) }
 }
 
+/// The URL that is named there. Null and an empty text name none, as nothing does.
+fn url(what: &'static str, named: Option<&Value>) -> Result<Option<Url>, Unusable> {
+    match named {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) if text.is_empty() => Ok(None),
+        Some(Value::String(text)) => Url::parse(text).map(Some).map_err(|_| Unusable::NotUrl(what)),
+        Some(_) => Err(Unusable::NotUrl(what)),
+    }
+}
+
+/// Some spell it as a text.
+fn is_true(value: Option<&Value>) -> bool {
+    value.is_some_and(|value| *value == Value::Bool(true) || value.as_str() == Some("true"))
+}
+
 /// RFC 7636 section 4.2, RFC 9700 section 2.1.1. A provider that lists nothing may support it, and ignores what it does not
 /// know (RFC 6749 section 3.1).
-fn sends_pkce(wanted: Pkce, methods: Option<&[String]>) -> Result<bool, Unusable> {
-    let is_possible = methods.is_none_or(|methods| methods.iter().any(|method| method == "S256"));
+fn sends_pkce(wanted: Pkce, methods: Option<&Value>) -> Result<bool, Unusable> {
+    let is_possible = !methods.is_some_and(Value::is_array) || lists(methods, "S256");
     match wanted {
         Pkce::Never => Ok(false),
         Pkce::Auto => Ok(is_possible),
@@ -168,10 +206,10 @@ fn sends_pkce(wanted: Pkce, methods: Option<&[String]>) -> Result<bool, Unusable
 }
 
 /// Discovery 3: "If omitted, the default is client_secret_basic".
-fn wants_secret_in_body(methods: Option<&[String]>) -> bool {
-    methods.is_some() && !lists(methods, "client_secret_basic") && lists(methods, "client_secret_post")
+fn wants_secret_in_body(methods: Option<&Value>) -> bool {
+    !lists(methods, "client_secret_basic") && lists(methods, "client_secret_post")
 }
 
-fn lists(values: Option<&[String]>, wanted: &str) -> bool {
-    values.is_some_and(|values| values.iter().any(|value| value == wanted))
+fn lists(values: Option<&Value>, wanted: &str) -> bool {
+    values.and_then(Value::as_array).is_some_and(|values| values.iter().any(|value| value == wanted))
 }

@@ -80,8 +80,8 @@ type RelyingParty = Client<
 /// What the token endpoint said instead.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum NoTokens {
-    #[error("the provider's token endpoint says {0}")]
-    Refused(Said),
+    #[error("the provider's {what} says {said}")]
+    Refused { what: &'static str, said: Said },
     #[error("the provider's token endpoint answered with something else than tokens")]
     Garbage,
     #[error("the access token is of a type that is not `Bearer`")]
@@ -166,19 +166,19 @@ fn failure(error: RequestTokenError<Failure, StandardErrorResponse<CoreErrorResp
     match error {
         RequestTokenError::Request(failure) => failure,
         RequestTokenError::ServerResponse(refusal) => {
-            refused(refusal.error().as_ref(), refusal.error_description().map(String::as_str))
+            refused(WHAT, refusal.error().as_ref(), refusal.error_description().map(String::as_str))
         }
         RequestTokenError::Parse(..) | RequestTokenError::Other(_) => Failure::unavailable(NoTokens::Garbage),
     }
 }
 
-/// The reaction to an error that an endpoint of the provider states.
-pub(crate) fn refused(code: &str, description: Option<&str>) -> Failure {
+/// The reaction to an error that the endpoint `what` of the provider states.
+pub(crate) fn refused(what: &'static str, code: &str, description: Option<&str>) -> Failure {
     let said = match description {
         Some(description) => Said::new(&format!("{code}: {description}")),
         None => Said::new(code),
     };
-    let cause = NoTokens::Refused(said);
+    let cause = NoTokens::Refused { what, said };
     match code {
         "server_error" | "temporarily_unavailable" | "slow_down" => Failure::unavailable(cause),
         "invalid_client"

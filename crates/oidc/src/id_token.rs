@@ -102,7 +102,7 @@ pub(crate) fn check(token: &Verified, expected: &Expected<'_>) -> Result<(), Cla
 /// 2: exactly the issuer, to the letter.
 pub(crate) fn issuer(claims: &Claims, settings: &Settings) -> Result<(), ClaimFault> {
     let issuer = claims.get("iss").and_then(Value::as_str).unwrap_or_default();
-    if issuer == settings.issuer.as_str() { Ok(()) } else { Err(ClaimFault::Issuer(Said::new(issuer))) }
+    if issuer == settings.issuer.as_str() { Ok(()) } else { Err(ClaimFault::Issuer(Said::name(issuer))) }
 }
 
 /// 3: this client, and nobody who is not trusted.
@@ -114,7 +114,7 @@ pub(crate) fn audience(claims: &Claims, settings: &Settings) -> Result<(), Claim
     let is_trusted =
         |name: &&str| *name == settings.client_id || settings.additional_audiences.contains(*name);
     match audiences.iter().find(|name| !is_trusted(name)) {
-        Some(other) => Err(ClaimFault::AnotherAudience(Said::new(other))),
+        Some(other) => Err(ClaimFault::AnotherAudience(Said::name(other))),
         None => Ok(()),
     }
 }

@@ -15,7 +15,7 @@ use usher_core::{
 };
 
 use crate::{
-    answer::{self, Answer, NoAnswer},
+    answer::{self, Answer},
     cached::Cached,
     calls::Calls,
     claims::{Claims, attributes, is_email_verified},
@@ -254,12 +254,8 @@ impl SsoProvider for OidcProvider {
     ) -> Result<Outcome, ProviderError> {
         let state = self.open(demand, &state, callback)?;
         let parameters = answer::parameters(callback, self.settings.response_mode)?;
-        let answer = answer::read(parameters, &self.settings)?;
         let known = self.known(ctx.now).await?;
-        // RFC 9207 section 2.4: a provider that says it always does, always does.
-        if known.names_issuer && !answer.names_issuer {
-            return Err(ProviderError::unverified(NoAnswer::NoIssuer));
-        }
+        let answer = answer::read(parameters, &self.settings, known.names_issuer)?;
         let Said { claims, evidence, session } = self.ask(ctx, &known, &answer, &state).await?;
         let identity = Identity {
             provider: self.descriptor.id.clone(),

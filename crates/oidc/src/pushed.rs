@@ -62,7 +62,7 @@ pub(crate) async fn push(
     if !matches!(answer.status, 200 | 201) {
         return Err(match serde_json::from_slice::<Refusal>(&answer.body) {
             Ok(refusal) if (400..500).contains(&answer.status) => {
-                refused(&refusal.error, refusal.error_description.as_deref())
+                refused(WHAT, &refusal.error, refusal.error_description.as_deref())
             }
             _ => Failure::of_status(WHAT, answer.status),
         });

@@ -7,6 +7,8 @@ use std::fmt;
 
 /// The longest that is shown, in characters.
 const MAX: usize = 200;
+/// The longest name that is shown, in characters: issuers are no longer.
+const MAX_NAME: usize = 255;
 /// Codes, tokens and secrets are at least as long; words of error codes are not.
 const TOKEN: usize = 28;
 
@@ -15,6 +17,16 @@ const TOKEN: usize = 28;
 pub(crate) struct Said(String);
 
 impl Said {
+    /// What somebody calls themselves or another: an issuer, a client's id. No secret, and an operator has to write it as it is.
+    pub(crate) fn name(text: &str) -> Self {
+        Self(text.chars().take(MAX_NAME).map(|c| if c.is_control() { ' ' } else { c }).collect())
+    }
+
+    /// Whether it has a place for somebody's own name, as in `https://login.microsoftonline.com/{tenantid}/v2.0`.
+    pub(crate) fn is_template(&self) -> bool {
+        self.0.contains(['{', '}'])
+    }
+
     /// Keeps printable ASCII and letters of other scripts; control characters become blanks.
     pub(crate) fn new(text: &str) -> Self {
         let cut: String = text.chars().take(MAX).collect();
@@ -83,6 +95,14 @@ mod tests {
         ] {
             assert_eq!(Said::new(text).to_string(), expected, "{name}");
         }
+        for name in [
+            "https://sts.windows.net/7d2ac3a0-6b1f-4a5e-9c8d-2d4a1f1c7e11/",
+            "0b2c9f7e-51fd-4c61-8a2f-6b1f3f0f2f55",
+        ] {
+            assert_eq!(Said::name(name).to_string(), name);
+        }
+        assert_eq!(Said::name("a\r\nb").to_string(), "a  b");
+        assert_eq!(Said::name(&long).to_string().len(), 255);
         let cut = format!("{}{code}", "word ".repeat(36));
         assert!(!Said::new(&cut).to_string().contains("Splx"), "what the cut has shortened");
     }

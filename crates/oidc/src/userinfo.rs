@@ -86,13 +86,61 @@ async fn read(answer: &Answer, verifier: &Verifier<'_>, now: Timestamp) -> Resul
 }
 
 /// The claims of both: what the id_token says stands, and userinfo adds what it does not. An address is verified by whoever
-/// names it.
+/// names it, and how somebody authenticated is the id_token's alone to say, which is signed and of this very login.
 pub(crate) fn merge(mut id_token: Claims, mut userinfo: Claims) -> Claims {
-    if id_token.get("email").is_some_and(|email| userinfo.get("email") != Some(email)) {
-        userinfo.remove("email_verified");
+    match id_token.get("email") {
+        Some(email) if userinfo.get("email") != Some(email) => {
+            userinfo.remove("email_verified");
+        }
+        Some(_) => {}
+        None => {
+            id_token.remove("email_verified");
+        }
+    }
+    for name in ["acr", "amr", "auth_time"] {
+        userinfo.remove(name);
     }
     for (name, value) in userinfo {
         id_token.entry(name).or_insert(value);
     }
     id_token
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn userinfo_adds_what_it_may_say() {
+        for (name, id_token, userinfo, expected) in [
+            ("more", json!({ "a": 1 }), json!({ "b": 2 }), json!({ "a": 1, "b": 2 })),
+            ("otherwise", json!({ "a": 1 }), json!({ "a": 2 }), json!({ "a": 1 })),
+            (
+                "an address that the id_token vouches for without naming it",
+                json!({ "email_verified": true }),
+                json!({ "email": "x@ac.cdl", "email_verified": false }),
+                json!({ "email": "x@ac.cdl", "email_verified": false }),
+            ),
+            (
+                "another address, verified",
+                json!({ "email": "a@ac.cdl" }),
+                json!({ "email": "b@ac.cdl", "email_verified": true }),
+                json!({ "email": "a@ac.cdl" }),
+            ),
+            (
+                "how they authenticated",
+                json!({}),
+                json!({ "acr": "gold", "amr": ["otp"], "auth_time": 1 }),
+                json!({}),
+            ),
+        ] {
+            let [id_token, userinfo] = [id_token, userinfo].map(|claims| match claims {
+                Value::Object(claims) => claims,
+                _ => panic!("claims are an object"),
+            });
+            assert_eq!(Value::Object(merge(id_token, userinfo)), expected, "{name}");
+        }
+    }
 }

@@ -1,5 +1,5 @@
 //! Verifies the provider's tokens with its keys, and fetches those: when they are first needed, anew now and then, and at
-//! once, though not often, when a token is signed with a key that is not among them (OpenID Connect Core 10.1.1).
+//! once, though not often, when a token is signed with none of them (OpenID Connect Core 10.1.1).
 
 use std::sync::Arc;
 
@@ -36,12 +36,17 @@ impl Verifier<'_> {
         }
         let keys = self.keys.get(now, self.fetch()).await?;
         match jws.verify(self.signers(&keys)) {
-            Err(TokenFault::Key(KeyFault::Unknown)) => {
-                let renewed = self.keys.renew(now, &keys, self.fetch()).await?;
+            // A new key may have the name of an old one, or none.
+            Err(TokenFault::Key(fault @ (KeyFault::Unknown | KeyFault::Several | KeyFault::Signature))) => {
+                let renewed = match self.keys.renew(now, &keys, self.fetch()).await {
+                    Ok(renewed) => renewed,
+                    Err(failure) if fault == KeyFault::Unknown => return Err(failure.into()),
+                    // It is bad by the keys that are there.
+                    Err(_) => return Err(ProviderError::unverified(TokenFault::Key(fault))),
+                };
                 let is_same = Arc::ptr_eq(&renewed, &keys);
-                let fault = || ProviderError::unverified(TokenFault::Key(KeyFault::Unknown));
                 if is_same {
-                    Err(fault())
+                    Err(ProviderError::unverified(TokenFault::Key(fault)))
                 } else {
                     jws.verify(self.signers(&renewed)).map_err(ProviderError::unverified)
                 }

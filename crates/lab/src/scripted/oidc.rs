@@ -234,6 +234,12 @@ impl OidcScript {
         state.keys = Keys::generate(state.generation);
     }
 
+    /// The key set as it is published.
+    #[must_use]
+    pub fn key_set(&self) -> Value {
+        self.state().keys.jwks()
+    }
+
     /// The public half of the RSA key, in the spelling in which it could be taken for a secret: the modulus.
     #[must_use]
     pub fn rsa_modulus(&self) -> String {
@@ -267,7 +273,7 @@ impl OidcScript {
             "events": { "http://schemas.openid.net/event/backchannel-logout": {} },
         });
         let claims = patched(claims, Some(patch));
-        state.signed("logout+jwt", &claims)
+        state.signed("logout+jwt", &claims, &state.lies.signed)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -289,12 +295,12 @@ impl State {
         format!("{kind}-{}-{mixed:016x}-{:016x}-op", self.issued, mixed.rotate_left(17))
     }
 
-    /// A token of the type `typ`, signed as the lies say.
-    fn signed(&self, typ: &str, claims: &Value) -> String {
+    /// A token of the type `typ`, `signed` like that.
+    fn signed(&self, typ: &str, claims: &Value, signed: &Signed) -> String {
         let alg = self.setup.alg;
         let header = json!({ "alg": alg.as_str(), "kid": self.keys.id(alg), "typ": typ });
         let header = patched(header, self.lies.header.as_ref());
-        signer::token(&self.keys, alg, &self.lies.signed, header, claims)
+        signer::token(&self.keys, alg, signed, header, claims)
     }
 }
 

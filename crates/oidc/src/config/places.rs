@@ -55,6 +55,9 @@ pub(super) fn issuer(written: Option<&str>) -> Result<(Issuer, Url), String> {
     if url.path().ends_with("/.well-known/openid-configuration") {
         return Err("is the discovery document's address; write the part before `/.well-known`".to_owned());
     }
+    if written.contains(['{', '}']) {
+        return Err("is a template; write the id of your own tenant in place of the braces".to_owned());
+    }
     let issuer = Issuer::parse(written).map_err(|error| format!("{error}; {WANTED}"))?;
     Ok((issuer, url))
 }

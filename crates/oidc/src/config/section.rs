@@ -41,7 +41,7 @@ pub(crate) struct Section {
     pub(super) client_key_algorithm: RsaAlgorithm,
     /// Further keys whose public halves are published and which sign nothing: the next one, or the last one.
     pub(super) published_keys: Vec<PublishedKey>,
-    /// Whom a signed proof of who the portal is is made out to. The issuer is right; older providers, and Entra ID, want
+    /// Whom a signed proof of who the portal is is made out to. The issuer is right; older providers want
     /// the token endpoint.
     pub(super) assertion_audience: AssertionAudience,
     /// `oauth2` for providers that issue no id_token, such as GitHub: then userinfo alone says who somebody is, and

@@ -79,6 +79,7 @@ fn each_mistake_is_told_at_its_key() {
         ("a query", json!({ "issuer": "https://sso.ac.cdl/?x" }), "issuer"),
         ("a fragment", json!({ "issuer": "https://sso.ac.cdl/#x" }), "issuer"),
         ("a user", json!({ "issuer": "https://me@sso.ac.cdl/" }), "issuer"),
+        ("a template", json!({ "issuer": "https://login.microsoftonline.com/{tenantid}/v2.0" }), "issuer"),
         (
             "the document",
             json!({ "issuer": "https://sso.ac.cdl/.well-known/openid-configuration" }),

@@ -185,7 +185,7 @@ impl State {
                 claims[name] = value.clone();
             }
         }
-        self.signed("JWT", &patched(claims, self.lies.claims.as_ref()))
+        self.signed("JWT", &patched(claims, self.lies.claims.as_ref()), &self.lies.signed)
     }
 
     /// OpenID Connect Core 5.3.
@@ -201,7 +201,11 @@ impl State {
         }
         let claims = patched(claims, self.lies.userinfo.as_ref());
         if self.setup.signs_userinfo {
-            return Reply::new(200, "application/jwt", self.signed("JWT", &claims));
+            return Reply::new(
+                200,
+                "application/jwt",
+                self.signed("JWT", &claims, &self.lies.userinfo_signed),
+            );
         }
         Reply::json(200, &claims)
     }

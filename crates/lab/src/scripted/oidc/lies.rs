@@ -23,8 +23,10 @@ pub struct Lies {
     pub claims: Option<Value>,
     /// What userinfo says.
     pub userinfo: Option<Value>,
-    /// How an id_token is signed.
+    /// How an id_token or a logout token is signed.
     pub signed: Signed,
+    /// How what userinfo says is, where it is signed.
+    pub userinfo_signed: Signed,
     /// Answers of endpoints in place of their own.
     pub at: Vec<(Place, Reply)>,
 }

@@ -79,12 +79,34 @@ async fn every_discovery_document_has_its_reaction() {
     for (name, lies, expected) in [
         ("as it is", Lies::default(), None),
         ("another issuer", lie(json!({ "issuer": "https://evil.example" })), Some("internal")),
-        ("no issuer", lie(json!({ "issuer": null })), Some("unavailable")),
+        ("no issuer", lie(json!({ "issuer": null })), Some("internal")),
+        ("an issuer that is no text", lie(json!({ "issuer": 7 })), Some("internal")),
         ("no authorization endpoint", lie(json!({ "authorization_endpoint": null })), Some("internal")),
         ("no token endpoint", lie(json!({ "token_endpoint": null })), Some("internal")),
         ("no keys", lie(json!({ "jwks_uri": null })), Some("internal")),
         ("no userinfo", lie(json!({ "userinfo_endpoint": null })), None),
-        ("an endpoint that is no URL", lie(json!({ "token_endpoint": "token" })), Some("unavailable")),
+        ("an endpoint that is no URL", lie(json!({ "token_endpoint": "token" })), Some("internal")),
+        ("an endpoint that is no text", lie(json!({ "userinfo_endpoint": ["x"] })), Some("internal")),
+        ("no userinfo, in other words", lie(json!({ "userinfo_endpoint": "" })), None),
+        (
+            "no pushed requests, in other words",
+            lie(
+                json!({ "pushed_authorization_request_endpoint": "", "require_pushed_authorization_requests": null }),
+            ),
+            None,
+        ),
+        (
+            "truth in words",
+            lie(json!({ "claims_parameter_supported": "true", "prompt_values_supported": "none" })),
+            None,
+        ),
+        (
+            "methods that are no list",
+            lie(
+                json!({ "code_challenge_methods_supported": null, "token_endpoint_auth_methods_supported": "x" }),
+            ),
+            None,
+        ),
         (
             "a browser's place with a script",
             lie(json!({ "authorization_endpoint": "javascript:alert(1)" })),
@@ -122,6 +144,55 @@ async fn every_discovery_document_has_its_reaction() {
         let probed = corp.provider.probe(&corp.ctx()).await.err().map(|error| error.kind());
         assert_eq!(probed, expected, "{name}: the probe");
     }
+}
+
+#[tokio::test]
+async fn what_the_config_says_itself_need_not_be_right_in_the_document() {
+    let server = OidcServer::start_with(setup()).await.expect("a server");
+    let issuer = server.issuer();
+    let section = section_for(
+        &server,
+        &json!({
+            "endpoints": { "userinfo": format!("{issuer}/userinfo"), "token": format!("{issuer}/token") },
+            "pushed_authorization_requests": "never",
+        }),
+    );
+    let corp = Corp::built(server, Settings::read(section).expect("a valid section"));
+    let odd = json!({ "userinfo_endpoint": "/me", "token_endpoint": 7, "pushed_authorization_request_endpoint": "http://10.0.0.1/" });
+    corp.script.lie(Lies { discovery: Some(odd), ..Lies::default() });
+    corp.sign_in("alice").await.expect("a proof");
+    let never = Corp::with(json!({ "userinfo": "never" })).await;
+    never
+        .script
+        .lie(Lies { discovery: Some(json!({ "userinfo_endpoint": "http://10.0.0.1/" })), ..Lies::default() });
+    never.sign_in("alice").await.expect("nobody is asked there");
+}
+
+#[tokio::test]
+async fn an_operator_is_told_what_the_provider_calls_itself() {
+    for issuer in [
+        "https://login.microsoftonline.com/7d2ac3a0-6b1f-4a5e-9c8d-2d4a1f1c7e11/v2.0",
+        "https://dev-12345678.okta.com/oauth2/default",
+        "https://login.university.ac.cdl/realms/AC",
+        "https://sso.ac.cdl/op/",
+    ] {
+        let corp = Corp::start().await;
+        corp.script.lie(Lies { discovery: Some(json!({ "issuer": issuer })), ..Lies::default() });
+        let demand = corp.demand(Freshness::AnySession);
+        let error = corp.provider.begin(&corp.ctx(), &demand).await.expect_err(issuer);
+        assert!(shown(&error).contains(&format!("calls itself {issuer:?}")), "{}", shown(&error));
+    }
+    let corp = Corp::start().await;
+    let template = "https://login.microsoftonline.com/{tenantid}/v2.0";
+    corp.script.lie(Lies { discovery: Some(json!({ "issuer": template })), ..Lies::default() });
+    let error =
+        corp.provider.begin(&corp.ctx(), &corp.demand(Freshness::AnySession)).await.expect_err("none");
+    assert!(shown(&error).contains("write the address of your own tenant"), "{}", shown(&error));
+    let corp = Corp::start().await;
+    let other = "0b2c9f7e-51fd-4c61-8a2f-6b1f3f0f2f55";
+    corp.script.lie(Lies { claims: Some(json!({ "aud": [CLIENT_ID, other] })), ..Lies::default() });
+    let error = corp.try_sign_in("alice", Freshness::AnySession).await.expect_err("not trusted");
+    assert!(shown(&error).contains(other), "{}", shown(&error));
 }
 
 #[tokio::test]

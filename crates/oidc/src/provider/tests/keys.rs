@@ -2,7 +2,7 @@
 
 use usher_lab::scripted::{
     Reply,
-    oidc::{Alg, Place},
+    oidc::{Alg, Place, Signed},
 };
 
 use super::*;
@@ -28,6 +28,33 @@ async fn a_rotated_key_is_fetched_once_and_accepted() {
             corp.sign_in("alice").await.expect("a proof by the new key");
         }
         assert_eq!(corp.script.asked(Place::Jwks), 2, "{}", alg.as_str());
+    }
+}
+
+#[tokio::test]
+async fn a_rotated_key_is_found_whatever_it_is_called() {
+    for (name, header, key) in [
+        ("under the old name", json!({ "kid": "the-same" }), json!("the-same")),
+        ("without a name", json!({ "kid": null }), Value::Null),
+    ] {
+        let corp = Corp::with_setup(Setup { alg: Alg::Es256, ..setup() }, json!({})).await;
+        let published = || {
+            let set = corp.script.key_set();
+            let keys = set["keys"].as_array().expect("keys").iter();
+            let mut of_curve = keys.filter(|key| key["crv"] == "P-256").cloned().collect::<Vec<_>>();
+            of_curve[0]["kid"] = key.clone();
+            Some(json!({ "keys": of_curve }))
+        };
+        let lies = || Lies { jwks: published(), header: Some(header.clone()), ..Lies::default() };
+        corp.sign_in_while(lies()).await.expect("a proof");
+        corp.script.rotate_keys();
+        corp.sign_in_while(lies()).await.expect("a proof by the new key");
+        assert_eq!(corp.script.asked(Place::Jwks), 2, "{name}");
+        for _ in 0..20 {
+            let forged = Lies { signed: Signed::ByAnotherKey, ..lies() };
+            assert_eq!(corp.sign_in_while(forged).await.err(), Some("unverified"), "{name}");
+        }
+        assert_eq!(corp.script.asked(Place::Jwks), 2, "{name}: no forger has them fetched at will");
     }
 }
 

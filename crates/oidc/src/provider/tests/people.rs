@@ -111,7 +111,18 @@ async fn userinfo_is_asked_as_the_config_has_it() {
     let corp = Corp::with_setup(Setup { claims_in_id_token: false, ..setup() }, json!({})).await;
     let identity = corp.sign_in("alice").await.expect("a proof");
     assert_eq!(identity.values("memberOf"), ["engineering-staff", "chess-players"]);
+    let corp = Corp::with_setup(Setup { claims_in_id_token: false, ..setup() }, json!({})).await;
     corp.script.lie(Lies { discovery: Some(json!({ "userinfo_endpoint": null })), ..Lies::default() });
+    let identity = corp.sign_in("alice").await.expect("a proof without it");
+    assert!(identity.values("memberOf").is_empty() && corp.script.asked(Place::Userinfo) == 0);
+    // Claims of the provider's own say nothing of the person.
+    let corp = Corp::with_setup(Setup { claims_in_id_token: false, ..setup() }, json!({})).await;
+    for own in [json!({ "client_id": CLIENT_ID }), json!({ "rat": 1 }), json!({ "idp": "x", "amr": ["pwd"] })]
+    {
+        corp.script.lie(Lies { claims: Some(own.clone()), ..Lies::default() });
+        let identity = corp.sign_in("alice").await.expect("a proof");
+        assert_eq!(identity.values("memberOf"), ["engineering-staff", "chess-players"], "{own}");
+    }
 }
 
 #[tokio::test]
@@ -186,8 +197,17 @@ async fn signed_userinfo_is_verified_like_any_token() {
             "{name}"
         );
     }
-    let other = Lies { signed: Signed::ByAnotherKey, ..Lies::default() };
-    assert_eq!(corp.sign_in_while(other).await.err(), Some("unverified"), "another key");
+    for (name, userinfo_signed) in [
+        ("another key", Signed::ByAnotherKey),
+        ("changed", Signed::ThenChanged),
+        ("not at all", Signed::Not),
+        ("without a signature", Signed::Empty),
+    ] {
+        let before = corp.script.asked(Place::Userinfo);
+        let lies = Lies { userinfo_signed, ..Lies::default() };
+        assert_eq!(corp.sign_in_while(lies).await.err(), Some("unverified"), "{name}");
+        assert_eq!(corp.script.asked(Place::Userinfo), before + 1, "{name}: the id_token was good");
+    }
     let plain = Corp::with_setup(
         Setup { claims_in_id_token: false, ..setup() },
         json!({ "userinfo_must_be_signed": true }),

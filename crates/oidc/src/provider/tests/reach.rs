@@ -68,21 +68,27 @@ async fn a_document_cannot_make_this_machine_call_its_neighbours() {
 
 #[tokio::test]
 async fn a_name_that_leads_inside_is_not_followed() {
-    // A name that this machine resolves to itself, as an attacker's name server would have it; not one that is refused
-    // by its spelling.
-    let calls = Calls::new(
-        &Outgoing::new(None, Duration::from_secs(5), 1024).expect("a client"),
-        &settings(&json!({})),
-    )
-    .expect("clients");
-    let target = crate::calls::Target::named(
-        "token endpoint",
-        Url::parse("https://localhost.localdomain/").expect("a URL"),
-        &settings(&json!({})),
-    );
-    let target = target.expect("its spelling says nothing");
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&asked);
+    let server = ScriptedServer::start(move |_| {
+        counter.fetch_add(1, Ordering::SeqCst);
+        std::future::ready(Reply::json(200, &json!({})))
+    })
+    .await
+    .expect("a server");
+    let http = Outgoing::new(None, Duration::from_secs(5), 1024).expect("a client");
+    let calls = Calls::new(&http, &settings(&json!({}))).expect("clients");
+    // A name that this machine resolves to itself, as an attacker's name server would have it. By its spelling it would be
+    // refused before, so that is left out here.
+    let url = Url::parse(&format!("http://localhost:{}/", server.address().port())).expect("a URL");
+    let target = crate::calls::Target::judged_by_nobody(url.clone());
     let error = calls.get_json::<Value>("token endpoint", &target).await.expect_err("nobody is called");
-    assert_eq!(ProviderError::from(error).kind(), "unavailable");
+    let error = ProviderError::from(error);
+    assert_eq!((error.kind(), asked.load(Ordering::SeqCst)), ("unavailable", 0), "{}", shown(&error));
+    let target = crate::calls::Target::configured(url);
+    calls.get_json::<Value>("token endpoint", &target).await.expect("the operator named it");
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test]

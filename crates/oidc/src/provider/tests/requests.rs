@@ -259,4 +259,9 @@ async fn a_push_that_fails_has_its_reaction() {
         corp.script.lie(Lies::at(Place::Par, reply));
         assert_eq!(corp.refuses_to_begin().await, Some(expected), "{name}");
     }
+    let corp = Corp::with_setup(Setup { offers_par: true, ..setup() }, json!({})).await;
+    corp.script.lie(Lies::at(Place::Par, error(400, "unauthorized_client")));
+    let demand = corp.demand(Freshness::AnySession);
+    let told = shown(&corp.provider.begin(&corp.ctx(), &demand).await.expect_err("refused"));
+    assert!(told.contains("pushed authorization request endpoint says unauthorized_client"), "{told}");
 }
