@@ -13,7 +13,7 @@ use usher_core::{
     Proof, ProviderError, SsoProvider, Subject,
     provider::{
         BrowserStep, Endpoint, LogoutNotice, LogoutProof, LogoutReply, Method, ProviderState, ReturnTrip,
-        UpstreamSession,
+        SignOut, UpstreamSession,
     },
 };
 
@@ -212,6 +212,20 @@ impl SsoProvider for CasProvider {
             spend: Vec::new(),
             reply: LogoutReply::Empty,
         })
+    }
+
+    fn offers_sign_out(&self) -> bool {
+        true
+    }
+
+    /// CAS protocol 2.3. What version 3 sends the browser on to as `service`, version 2 shows as a link as `url`.
+    async fn sign_out(&self, _: &Ctx<'_>, wish: &SignOut<'_>) -> Result<Option<BrowserStep>, ProviderError> {
+        let mut place = self.settings.url("logout");
+        if let Some(return_to) = wish.return_to {
+            let name = if self.settings.has_attributes { "service" } else { "url" };
+            place.query_pairs_mut().append_pair(name, return_to.as_str());
+        }
+        Ok(Some(BrowserStep::Redirect(place)))
     }
 
     async fn probe(&self, _: &Ctx<'_>) -> Result<(), ProviderError> {

@@ -68,6 +68,12 @@ impl<T> Cached<T> {
         Ok(self.fetch(now, &mut attempts, fetch).await.unwrap_or(value))
     }
 
+    /// What was fetched, however old, if anything was.
+    pub(crate) fn peek(&self) -> Option<Arc<T>> {
+        let kept = self.kept.read().unwrap_or_else(PoisonError::into_inner);
+        kept.as_ref().map(|kept| Arc::clone(&kept.value))
+    }
+
     /// What there is instead of `seen`, which lacks something; `seen` itself if it was looked at a moment ago.
     pub(crate) async fn renew(
         &self,

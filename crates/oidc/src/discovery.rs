@@ -25,6 +25,8 @@ pub(crate) struct Known {
     pub(crate) jwks: Option<Target>,
     /// Where requests are pushed to, if they are.
     pub(crate) pushed: Option<Target>,
+    /// Where the browser goes to sign out (OpenID Connect RP-Initiated Logout 1.0, section 2.1).
+    pub(crate) end_session: Option<Url>,
     pub(crate) sends_pkce: bool,
     /// RFC 9207 section 3: whether every answer names its issuer.
     pub(crate) names_issuer: bool,
@@ -46,6 +48,8 @@ struct Document {
     userinfo_endpoint: Option<Value>,
     jwks_uri: Option<Value>,
     pushed_authorization_request_endpoint: Option<Value>,
+    /// Nobody needs it to sign in: whatever it is, it keeps nobody from that.
+    end_session_endpoint: Option<Value>,
     require_pushed_authorization_requests: Option<Value>,
     code_challenge_methods_supported: Option<Value>,
     token_endpoint_auth_methods_supported: Option<Value>,
@@ -139,6 +143,10 @@ impl Known {
                 document.pushed_authorization_request_endpoint.as_ref(),
             )?,
         };
+        let end_session = own.end_session.clone().or_else(|| {
+            let named = document.end_session_endpoint.as_ref().and_then(Value::as_str)?;
+            for_browsers(Url::parse(named).ok()?, settings).ok()
+        });
         let is_openid = settings.protocol == Protocol::OpenidConnect;
         if is_openid && jwks.is_none() {
             return Err(Unusable::Missing("jwks_uri"));
@@ -160,6 +168,7 @@ impl Known {
             userinfo,
             jwks,
             pushed,
+            end_session,
             sends_pkce: sends_pkce(settings.pkce, document.code_challenge_methods_supported.as_ref())?,
             names_issuer: is_true(document.authorization_response_iss_parameter_supported.as_ref()),
             takes_claims: is_true(document.claims_parameter_supported.as_ref()),

@@ -29,6 +29,7 @@ mod provider;
 mod pushed;
 mod request;
 mod said;
+mod sign_out;
 mod signing_key;
 mod state;
 mod userinfo;

@@ -11,7 +11,7 @@ use url::Url;
 use usher_core::{
     Callback, Challenge, Ctx, Demand, Descriptor, Evidence, Handle, Identity, Issuer, Outcome, Proof,
     ProviderError, SsoProvider, Subject, Timestamp,
-    provider::{BrowserStep, Document, Endpoint, LogoutNotice, Method, ProviderState, ReturnTrip},
+    provider::{BrowserStep, Document, Endpoint, LogoutNotice, Method, ProviderState, ReturnTrip, SignOut},
 };
 
 use crate::{
@@ -24,7 +24,7 @@ use crate::{
     exchange::Tokens,
     groups, id_token,
     keys::Keys,
-    logout_token, pushed, request,
+    logout_token, pushed, request, sign_out,
     state::State,
     userinfo,
     verifier::Verifier,
@@ -275,6 +275,25 @@ impl SsoProvider for OidcProvider {
         let known = self.known(ctx.now).await?;
         let token = self.verifier(&known).verify(raw, ctx.now).await?;
         logout_token::read(&token, &self.settings, ctx).map_err(ProviderError::unverified)
+    }
+
+    fn offers_sign_out(&self) -> bool {
+        let own = self.settings.endpoints.end_session.is_some();
+        let is_possible = self.settings.discovery_url.is_some();
+        own || (is_possible && self.known.peek().is_none_or(|known| known.end_session.is_some()))
+    }
+
+    /// OpenID Connect RP-Initiated Logout 1.0, section 2.
+    async fn sign_out(
+        &self,
+        ctx: &Ctx<'_>,
+        wish: &SignOut<'_>,
+    ) -> Result<Option<BrowserStep>, ProviderError> {
+        let endpoint = match &self.settings.endpoints.end_session {
+            Some(own) => Some(own.clone()),
+            None => self.known(ctx.now).await?.end_session.clone(),
+        };
+        Ok(endpoint.map(|place| BrowserStep::Redirect(sign_out::url(place, &self.settings, wish))))
     }
 
     /// The client's public keys, for the provider to verify its proofs with (RFC 7517 section 5).

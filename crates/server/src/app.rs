@@ -13,7 +13,9 @@ use usher_store::Store;
 use crate::{
     attempt::KeyRing,
     clock::Clock,
-    config::{self, Config, HandoffConfig, HomeserverConfig, Problems, ProviderConfig, UsedAttributes},
+    config::{
+        self, Config, HandoffConfig, HomeserverConfig, Problems, ProviderConfig, SignOutOffer, UsedAttributes,
+    },
     health::Health,
     http::Forwarding,
     limits::Limits,
@@ -78,6 +80,8 @@ pub struct ConfiguredProvider {
     pub live_session_is_enough: bool,
     /// Whether sessions at homeservers end when their person is logged out there.
     pub ends_sessions: bool,
+    /// Whether people are offered to sign out there.
+    pub sign_out: SignOutOffer,
     /// What must be true of its people.
     pub require: Vec<Requirement>,
     /// Answers that are being verified: a stranger with one attempt can send as many as they like.
@@ -195,6 +199,7 @@ impl Providers {
                         allows_new_accounts: configured.allows_new_accounts,
                         live_session_is_enough: configured.live_session_is_enough,
                         ends_sessions: configured.ends_sessions,
+                        sign_out: configured.sign_out,
                         require: configured.require.clone(),
                         verifying,
                     });

@@ -49,7 +49,7 @@ pub use login::{ClientSite, LoginConfig};
 pub use mapping::MappingConfig;
 pub use pages::PagesConfig;
 pub use problems::{Problem, Problems, Severity};
-pub use providers::ProviderConfig;
+pub use providers::{ProviderConfig, SignOutOffer};
 pub use schema::schema;
 pub use selection::{DecisionServiceConfig, SelectorConfig, build as build_selector};
 pub use ui_auth::{PasswordChange, UiAuthConfig};

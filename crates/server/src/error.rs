@@ -5,6 +5,7 @@
 //! says anything of the cause; the log does.
 
 mod logout;
+mod sign_out;
 mod ui_auth;
 
 use std::{error::Error, fmt::Write as _, time::Duration};
@@ -137,7 +138,7 @@ impl From<&FinishError> for PageProblem {
                 (Loudness::Warn, Self::retry(StatusCode::FORBIDDEN, "stale"))
             }
             FinishError::Refused(Refusal::NotLinked | Refusal::AnotherPerson) => {
-                (Loudness::Warn, Self::retry(StatusCode::FORBIDDEN, "another-person"))
+                (Loudness::Warn, Self::retry(StatusCode::FORBIDDEN, "another-person").or_sign_out())
             }
             FinishError::Csrf => (Loudness::Warn, Self::new(StatusCode::FORBIDDEN, "form")),
             FinishError::NotAdmitted => (Loudness::Warn, Self::new(StatusCode::FORBIDDEN, "not-admitted")),

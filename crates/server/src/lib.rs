@@ -26,6 +26,7 @@ pub mod registry;
 mod routes;
 mod select;
 pub mod serve;
+mod sign_out;
 mod sweep;
 pub mod threads;
 pub mod ui_auth;

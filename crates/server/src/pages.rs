@@ -135,12 +135,27 @@ pub enum Page<'a> {
     UiAuthComplete {
         /// Where they can stop it still.
         stop: Option<&'a str>,
+        /// Where they can sign out at the provider.
+        sign_out: Option<&'a SignOutLink>,
     },
     /// A request was refused by its person.
     UiAuthDenied {
         /// What it was, and what became of the device that it came from.
         denied: &'a Denied,
     },
+    /// Does the person want to sign out at this provider?
+    SignOut {
+        /// What people call it.
+        provider: &'a str,
+        /// Whether sessions at homeservers may end with the one there.
+        ends_sessions: bool,
+        /// Where the form goes.
+        action: &'a str,
+        /// The form's token.
+        csrf: &'a str,
+    },
+    /// A provider has sent somebody back who went there to sign out.
+    SignedOut,
     /// On to another address, by itself.
     Onward {
         /// Which.
@@ -163,6 +178,8 @@ pub enum Page<'a> {
         name: &'a str,
         /// Where to start again, if that can help.
         again: Option<&'a str>,
+        /// Where to sign out at the provider, if that can help.
+        sign_out: Option<&'a SignOutLink>,
         /// To quote when asking for help.
         request_id: &'a str,
     },
@@ -175,6 +192,21 @@ pub struct PickerEntry {
     pub name: String,
     /// Where it leads.
     pub href: String,
+}
+
+/// A link to the page of [`Page::SignOut`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignOutLink {
+    /// What people call the provider.
+    pub provider: String,
+    /// Where it leads.
+    pub href: String,
+}
+
+impl SignOutLink {
+    fn context(&self) -> Value {
+        context! { provider => self.provider.as_str(), href => self.href.as_str() }
+    }
 }
 
 /// One homeserver on the chooser.
@@ -204,6 +236,8 @@ impl Pages {
             ("ui_auth_details.html", include_str!("pages/templates/ui_auth_details.html")),
             ("ui_auth_complete.html", include_str!("pages/templates/ui_auth_complete.html")),
             ("ui_auth_denied.html", include_str!("pages/templates/ui_auth_denied.html")),
+            ("sign_out.html", include_str!("pages/templates/sign_out.html")),
+            ("signed_out.html", include_str!("pages/templates/signed_out.html")),
             ("onward.html", include_str!("pages/templates/onward.html")),
             ("error.html", include_str!("pages/templates/error.html")),
         ] {
@@ -249,18 +283,27 @@ impl Pages {
                 "ui_auth_confirmed.html",
                 context! { onward => *onward, ..ui_auth::context(view, action, csrf) },
             ),
-            Page::UiAuthComplete { stop } => {
-                ("ui_auth_complete.html", context! { script => COMPLETION, stop => *stop })
-            }
+            Page::UiAuthComplete { stop, sign_out } => (
+                "ui_auth_complete.html",
+                context! { script => COMPLETION, stop => *stop, sign_out => sign_out.map(SignOutLink::context) },
+            ),
             Page::UiAuthDenied { denied } => ("ui_auth_denied.html", ui_auth::denied(denied)),
+            Page::SignOut { provider, ends_sessions, action, csrf } => (
+                "sign_out.html",
+                context! { provider => *provider, ends_sessions => *ends_sessions, action => *action, csrf => *csrf },
+            ),
+            Page::SignedOut => ("signed_out.html", context! {}),
             Page::Onward { url } => ("onward.html", context! { url => *url }),
             Page::PostForm { action, fields, nonce } => (
                 "post_form.html",
                 context! { action => *action, fields => fields.iter().map(|(name, value)| vec![name.clone(), value.clone()]).collect::<Vec<_>>(), nonce => *nonce },
             ),
-            Page::Error { id, name, again, request_id } => (
+            Page::Error { id, name, again, sign_out, request_id } => (
                 "error.html",
-                context! { id => *id, name => *name, again => *again, request_id => *request_id },
+                context! {
+                    id => *id, name => *name, again => *again, sign_out => sign_out.map(SignOutLink::context),
+                    request_id => *request_id,
+                },
             ),
         };
         let translate = Value::from_function(move |id: &str, arguments: minijinja::value::Kwargs| {

@@ -9,6 +9,7 @@ pub(crate) mod login;
 pub(crate) mod login_flows;
 mod not_ours;
 mod provider;
+mod sign_out;
 pub(crate) mod sso_redirect;
 mod style;
 mod ui_auth;
@@ -67,6 +68,19 @@ pub(crate) fn configure(config: &mut ServiceConfig) {
                 .head(ui_auth::get)
                 .post(ui_auth::post)
                 .default_service(not_ours::only("GET, HEAD, POST, OPTIONS")),
+        )
+        .service(
+            web::resource(sign_out::PATH)
+                .get(sign_out::get)
+                .head(sign_out::get)
+                .post(sign_out::post)
+                .default_service(not_ours::only("GET, HEAD, POST, OPTIONS")),
+        )
+        .service(
+            web::resource(crate::sign_out::DONE_PATH)
+                .get(sign_out::done)
+                .head(sign_out::done)
+                .default_service(not_ours::only("GET, HEAD, OPTIONS")),
         )
         .service(web::resource("/_usher/{kind}/{provider}/{tail:.*}").to(provider::any))
         .default_service(web::to(not_ours::any));

@@ -130,6 +130,8 @@ pub struct Session {
     pub user_agent: String,
     /// How far it has come.
     pub state: State,
+    /// Which provider its person signed in at, once they have.
+    pub provider: Option<ProviderId>,
     /// While it is claimed: when the lease ends.
     pub claimed_until: Option<Timestamp>,
     /// Why the last try to sign in for it came to nothing, if it waits still.
@@ -284,7 +286,7 @@ macro_rules! select {
     ($column:literal) => {
         concat!(
             "SELECT mxid, device_id, operation, method, path, body, description, client, user_agent, state,
-                 claimed_until, failure, signed_out_at, created_at, expires_at
+                 provider, claimed_until, failure, signed_out_at, created_at, expires_at
              FROM ui_auth_sessions WHERE ",
             $column,
             " = $1"

@@ -458,3 +458,24 @@ fn answer(inner: &str) -> String {
          </cas:authenticationSuccess></cas:serviceResponse>"
     )
 }
+
+#[tokio::test]
+async fn the_browser_is_sent_to_the_logout_page_and_back_only_if_that_is_wanted() {
+    let back = Url::parse("https://matrix.ac.cdl/_usher/signed-out").expect("a URL");
+    for (version, return_to, expected) in [
+        (3, None, None),
+        (3, Some(&back), Some(("service", back.as_str()))),
+        (2, None, None),
+        (2, Some(&back), Some(("url", back.as_str()))),
+    ] {
+        let corp = Corp::with(json!({ "version": version })).await;
+        let wish = SignOut { return_to, locale: "en" };
+        let ctx = Ctx { now: NOW, skew: Duration::ZERO, entropy: &corp.entropy };
+        let step = corp.provider.sign_out(&ctx, &wish).await.expect("an answer");
+        let Some(BrowserStep::Redirect(place)) = step else { panic!("not a redirect: {step:?}") };
+        assert_eq!(place.path(), format!("{}/logout", corp.base_url.path().trim_end_matches('/')));
+        let told: Vec<_> = place.query_pairs().into_owned().collect();
+        let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        assert_eq!(told, expected.into_iter().collect::<Vec<_>>(), "{version}");
+    }
+}

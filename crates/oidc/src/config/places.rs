@@ -13,6 +13,7 @@ pub(crate) struct Places {
     pub(crate) userinfo: Option<Url>,
     pub(crate) jwks: Option<Url>,
     pub(crate) pushed: Option<Url>,
+    pub(crate) end_session: Option<Url>,
 }
 
 impl Places {
@@ -27,6 +28,7 @@ impl Places {
             userinfo: place("userinfo", &section.userinfo),
             jwks: place("jwks", &section.jwks),
             pushed: place("pushed_authorization_request", &section.pushed_authorization_request),
+            end_session: place("end_session", &section.end_session),
         }
     }
 
@@ -38,6 +40,7 @@ impl Places {
             ("userinfo", &self.userinfo),
             ("jwks", &self.jwks),
             ("pushed_authorization_request", &self.pushed),
+            ("end_session", &self.end_session),
         ];
         all.into_iter().filter_map(|(key, url)| Some((key, url.as_ref()?)))
     }

@@ -136,6 +136,9 @@ pub(crate) struct EndpointsSection {
     /// Where requests are pushed to.
     #[schemars(url)]
     pub(super) pushed_authorization_request: Option<String>,
+    /// Where the browser is sent to sign out.
+    #[schemars(url)]
+    pub(super) end_session: Option<String>,
 }
 
 macro_rules! words {

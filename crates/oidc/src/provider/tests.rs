@@ -27,6 +27,7 @@ mod overage;
 mod people;
 mod reach;
 mod requests;
+mod sign_outs;
 
 const ENDPOINTS: &str = "https://matrix.ac.cdl/_usher/oidc/corp/";
 const NOW: Timestamp = Timestamp::from_secs(1_767_225_600);

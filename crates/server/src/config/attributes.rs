@@ -61,6 +61,7 @@ impl Config {
                 allows_new_accounts: _,
                 live_session_is_enough: _,
                 ends_sessions: _,
+                sign_out: _,
             } = provider;
             used.add(require.iter().map(|requirement| requirement.attribute.as_str()));
         }

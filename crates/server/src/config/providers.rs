@@ -35,8 +35,21 @@ pub struct ProviderConfig {
     pub live_session_is_enough: bool,
     /// Whether sessions at homeservers end when their person is logged out there.
     pub ends_sessions: bool,
+    /// Whether people are offered to sign out there.
+    pub sign_out: SignOutOffer,
     /// What must be true of its people, all of it, at every sign-in.
     pub require: Vec<Requirement>,
+}
+
+/// Whether people are offered to sign out at a provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SignOutOffer {
+    /// They are, where the provider has a place for it.
+    Offer,
+    /// They are, and the provider is asked to send them back.
+    OfferAndReturn,
+    /// They are not.
+    Never,
 }
 
 /// Without the section, which may hold a secret.
@@ -74,12 +87,26 @@ pub(super) struct RawProvider {
     /// `end_sessions` (the devices are deleted, with the keys on them), or `keep_sessions` (only logins under way come to
     /// nothing). Default: `end_sessions`.
     on_logout: Option<String>,
+    /// Whether people are offered to sign out at this provider, once they have confirmed something or signed in as somebody
+    /// else: `offer`, `offer_and_return` (the provider is asked to send them back to `https://<portal>/_usher/signed-out`,
+    /// which has to be registered there), or `never`. Default: `offer`.
+    sign_out: Option<String>,
     /// What must be true of its people, all of it, at every sign-in. Default: nothing.
     require: Vec<RawRequirement>,
 }
 
-const OWN_KEYS: [&str; 9] =
-    ["id", "name", "icon", "brand", "skew", "new_accounts", "live_session_is_enough", "on_logout", "require"];
+const OWN_KEYS: [&str; 10] = [
+    "id",
+    "name",
+    "icon",
+    "brand",
+    "skew",
+    "new_accounts",
+    "live_session_is_enough",
+    "on_logout",
+    "sign_out",
+    "require",
+];
 
 pub(super) fn validate(
     raw: Vec<Value>,
@@ -110,6 +137,16 @@ pub(super) fn validate(
                 true
             }
         };
+        let sign_out = match raw.sign_out.as_deref() {
+            None | Some("offer") => SignOutOffer::Offer,
+            Some("offer_and_return") => SignOutOffer::OfferAndReturn,
+            Some("never") => SignOutOffer::Never,
+            Some(_) => {
+                let message = "must be `offer`, `offer_and_return` or `never`";
+                problems.error(format!("{path}.sign_out"), message);
+                SignOutOffer::Never
+            }
+        };
         let live_session_is_enough = raw.live_session_is_enough.unwrap_or(false);
         if live_session_is_enough {
             problems.warn(
@@ -133,6 +170,7 @@ pub(super) fn validate(
                 allows_new_accounts,
                 live_session_is_enough,
                 ends_sessions,
+                sign_out,
                 require,
             });
         }

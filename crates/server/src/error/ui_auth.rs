@@ -155,7 +155,7 @@ pub(super) fn confirmation(cause: &ConfirmationError, error: &dyn std::error::Er
             NotEnough::FreshnessUnstated | NotEnough::NotFresh | NotEnough::FromTheFuture,
         ) => (Loudness::Warn, PageProblem::retry(StatusCode::FORBIDDEN, "stale")),
         ConfirmationError::Refused(NotEnough::NotLinked | NotEnough::AnotherPerson) => {
-            (Loudness::Warn, PageProblem::retry(StatusCode::FORBIDDEN, "another-person"))
+            (Loudness::Warn, PageProblem::retry(StatusCode::FORBIDDEN, "another-person").or_sign_out())
         }
         ConfirmationError::NotAdmitted => {
             (Loudness::Warn, PageProblem::new(StatusCode::FORBIDDEN, "not-admitted"))

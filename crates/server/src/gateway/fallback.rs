@@ -21,6 +21,7 @@ use crate::{
     app::{App, ServedHomeserver},
     http::{MatrixError, PageProblem, page, problem_page, redirect},
     pages::Page,
+    sign_out,
     ui_auth::{self, HANDLE_PARAMETER, Looked, PageError},
 };
 
@@ -57,9 +58,10 @@ pub(crate) async fn answer(
     };
     match looked {
         Ok(Looked::Ask(handle)) => redirect(StatusCode::FOUND, &at_portal(app, query, &handle), &[]),
-        Ok(Looked::Complete { stop }) => {
+        Ok(Looked::Complete { stop, provider }) => {
             let stop = stop.map(|handle| format!("{}{}", portal(app), ui_auth::stop_path(&handle)));
-            let content = Page::UiAuthComplete { stop: stop.as_deref() };
+            let sign_out = provider.and_then(|provider| sign_out::link(app, &provider));
+            let content = Page::UiAuthComplete { stop: stop.as_deref(), sign_out: sign_out.as_ref() };
             page(app, request, StatusCode::OK, &content, &[], &[])
         }
         Err(error) => problem_page(app, request, &PageProblem::from(&error), None),

@@ -16,7 +16,7 @@ use crate::{
     app::App,
     attempt::SetCookie,
     gateway::AtHomeserver,
-    pages::{Page, Styles, completion_hash, has_logos},
+    pages::{Page, SignOutLink, Styles, completion_hash, has_logos},
 };
 
 /// What a person is told about a failure.
@@ -30,6 +30,10 @@ pub(crate) struct PageProblem {
     pub name: String,
     /// Whether starting again can help.
     pub can_retry: bool,
+    /// Whether it helps to sign out at the provider first.
+    pub can_sign_out: bool,
+    /// Where that is done.
+    pub sign_out: Option<SignOutLink>,
     /// `Retry-After`.
     pub retry_after: Option<Duration>,
 }
@@ -38,13 +42,27 @@ impl PageProblem {
     /// A problem that a new start does not mend.
     #[must_use]
     pub(crate) fn new(status: StatusCode, id: &'static str) -> Self {
-        Self { status, id, name: String::new(), can_retry: false, retry_after: None }
+        Self {
+            status,
+            id,
+            name: String::new(),
+            can_retry: false,
+            can_sign_out: false,
+            sign_out: None,
+            retry_after: None,
+        }
     }
 
     /// A problem that a new start may mend.
     #[must_use]
     pub(crate) fn retry(status: StatusCode, id: &'static str) -> Self {
         Self { can_retry: true, ..Self::new(status, id) }
+    }
+
+    /// A problem that is mended by signing out at the provider.
+    #[must_use]
+    pub(crate) fn or_sign_out(self) -> Self {
+        Self { can_sign_out: true, ..self }
     }
 
     /// Not before that time.
@@ -79,6 +97,8 @@ pub(crate) fn page(
         | Page::UiAuth { .. }
         | Page::UiAuthConfirmed { .. }
         | Page::UiAuthDenied { .. }
+        | Page::SignOut { .. }
+        | Page::SignedOut
         | Page::Onward { .. }
         | Page::Error { .. } => String::new(),
     };
@@ -119,7 +139,13 @@ pub(crate) fn problem_page(
 ) -> HttpResponse {
     let request_id = request_id(request);
     let again = again.filter(|_| problem.can_retry);
-    let content = Page::Error { id: problem.id, name: &problem.name, again, request_id: &request_id };
+    let content = Page::Error {
+        id: problem.id,
+        name: &problem.name,
+        again,
+        sign_out: problem.sign_out.as_ref(),
+        request_id: &request_id,
+    };
     let mut response = page(app, request, problem.status, &content, &[], &[]);
     if let Some(retry_after) = problem.retry_after {
         response.headers_mut().insert(header::RETRY_AFTER, whole_seconds(retry_after));

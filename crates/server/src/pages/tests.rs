@@ -8,7 +8,7 @@ use super::*;
 use crate::ui_auth::{AskingDevice, Denied, PageDevice};
 
 /// Every message that the code names, with and without a name in it.
-const PROBLEMS: [&str; 46] = [
+const PROBLEMS: [&str; 47] = [
     "unknown-attempt",
     "expired",
     "already-used",
@@ -55,6 +55,7 @@ const PROBLEMS: [&str; 46] = [
     "ui-auth-no-provider",
     "ui-auth-form",
     "ui-auth-stage",
+    "sign-out-not-offered",
 ];
 
 #[test]
@@ -85,12 +86,19 @@ fn every_page_renders_in_every_language() {
         total: 3 * found,
         is_forgotten: false,
     };
+    let sign_out = SignOutLink { provider: "<b>".to_owned(), href: "/x?y=\"".to_owned() };
     let denied = |device| Denied { description: "<u>".to_owned(), device };
     for locale in Locale::ALL {
         for id in PROBLEMS {
-            let page = Page::Error { id, name: "<i>eng</i>", again: Some("/again?\""), request_id: "r" };
+            let page = Page::Error {
+                id,
+                name: "<i>eng</i>",
+                again: Some("/again?\""),
+                sign_out: Some(&sign_out),
+                request_id: "r",
+            };
             let html = pages.render(&page, locale, Styles::Here);
-            for raw in ["<i>", "?\"", "<o>", "<h>", "?<x>"] {
+            for raw in ["<i>", "<b>", "?\"", "=\"\"", "<o>", "<h>", "?<x>"] {
                 assert!(!html.contains(raw), "{raw} in {id}: {html}");
             }
         }
@@ -118,8 +126,11 @@ fn every_page_renders_in_every_language() {
             },
             Page::PostForm { action: "https://idp.example/", fields: &fields, nonce: "n" },
             Page::Onward { url: "https://idp.example/\"><script>" },
-            Page::UiAuthComplete { stop: None },
-            Page::UiAuthComplete { stop: Some("/\"><script>") },
+            Page::UiAuthComplete { stop: None, sign_out: None },
+            Page::UiAuthComplete { stop: Some("/\"><script>"), sign_out: Some(&sign_out) },
+            Page::SignOut { provider: "<b>", ends_sessions: true, action: "/\"><script>", csrf: "c" },
+            Page::SignOut { provider: "<b>", ends_sessions: false, action: "/x", csrf: "c" },
+            Page::SignedOut,
             Page::UiAuthDenied { denied: &denied(AskingDevice::SignedOut) },
             Page::UiAuthDenied { denied: &denied(AskingDevice::WillBeSignedOut) },
             Page::UiAuthDenied { denied: &denied(AskingDevice::StillSignedIn) },
@@ -143,6 +154,7 @@ fn every_problem_the_code_names_has_its_words() {
         include_str!("../routes/confirm.rs"),
         include_str!("../routes/finished.rs"),
         include_str!("../routes/not_ours.rs"),
+        include_str!("../error/sign_out.rs"),
         include_str!("../error/ui_auth.rs"),
         include_str!("../routes/fallback.rs"),
     ];

@@ -10,7 +10,7 @@ use crate::{
     attempt::{Attempt, ClientRedirect, Failed, Finished},
     http::{self, PageProblem, page, problem_page, redirect},
     pages::{ChooserEntry, Page},
-    ui_auth,
+    sign_out, ui_auth,
 };
 
 /// `status` is that of a redirect: 302, or 303 after a form.
@@ -51,8 +51,13 @@ pub(super) fn render(
             page(app, request, StatusCode::OK, &content, &form_action(&client), &cookies)
         }
         Err(Failed { error, attempt }) => {
+            let mut problem = PageProblem::from(&error);
+            if problem.can_sign_out {
+                problem.sign_out =
+                    attempt.as_ref().and_then(|attempt| sign_out::link(app, &attempt.provider));
+            }
             let again = attempt.and_then(|attempt| again(&attempt));
-            problem_page(app, request, &PageProblem::from(&error), again.as_deref())
+            problem_page(app, request, &problem, again.as_deref())
         }
     }
 }

@@ -34,6 +34,8 @@ pub(crate) enum Looked {
     Complete {
         /// The handle of its page, while it can still be stopped.
         stop: Option<Handle>,
+        /// Where they did.
+        provider: Option<ProviderId>,
     },
 }
 
@@ -139,9 +141,9 @@ fn judged(
             Err(PageError::Expired)
         }
         State::Pending => Ok(Looked::Ask(handle)),
-        State::Confirmed => Ok(Looked::Complete { stop: Some(handle) }),
+        State::Confirmed => Ok(Looked::Complete { stop: Some(handle), provider: session.provider }),
         // Spent: the client has been told, or is about to be, and its window can close.
-        State::Spent | State::Claimed => Ok(Looked::Complete { stop: None }),
+        State::Spent | State::Claimed => Ok(Looked::Complete { stop: None, provider: session.provider }),
     }
 }
 

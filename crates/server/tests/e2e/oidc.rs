@@ -3,7 +3,7 @@
 
 use std::{path::Path, time::Duration};
 
-use anyhow::ensure;
+use anyhow::{Context as _, ensure};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use usher_lab::real::oidc_provider::OidcProvider;
@@ -229,6 +229,60 @@ fn a_dangerous_request_waits_for_the_password_and_not_for_a_session() -> anyhow:
         let page = bob.confirm(&phone.fallback(&session)).await?;
         ensure!(!page.text().contains("You have confirmed it"), "{}", page.text());
         assert!(world.components().eng.whoami(tablet.access_token()).await?.is_some(), "the tablet is not");
+        Ok(())
+    })
+}
+
+#[test]
+fn whoever_has_confirmed_something_can_end_the_session_at_the_provider() -> anyhow::Result<()> {
+    run(async {
+        let provider = oidc_provider().await?;
+        for is_sent_back in [false, true] {
+            let way = |portal: &str| Way {
+                name: "signing out",
+                client: json!({ "post_logout_redirect_uris": [format!("{portal}_usher/signed-out")] }),
+                section: json!({}),
+            };
+            let world = world(Kind::Sqlite, way, |portal| {
+                portal.stand_at_host();
+                if let (true, Some(provider)) = (is_sent_back, portal.provider.as_mut()) {
+                    provider["sign_out"] = json!("offer_and_return");
+                }
+            })
+            .await?;
+            let (host, alice) = (world.host()?, world.person("alice"));
+            let phone = App::of(&host, &alice, "Phone").await?;
+            let session = phone.is_asked("DELETE v3/devices/NONE", &json!({})).await?;
+            let confirmed = alice.confirm(&phone.fallback(&session)).await?;
+            ensure!(alice.begin(APP).await?.is_handed_over(), "the provider remembers her");
+
+            let link = confirmed.links().into_iter().find(|(label, _)| label == "Sign out at Canadialand");
+            let (_, link) = link.with_context(|| confirmed.text())?;
+            let page = alice.browser().follow(&confirmed, link).await?;
+            ensure!(alice.begin(APP).await?.is_handed_over(), "a look at the page ends nothing");
+            let onward = page.form_with("csrf")?.submit(alice.browser()).await?;
+            let (_, place) =
+                onward.links().into_iter().find(|(label, _)| label == "Continue").context("a way on")?;
+            ensure!(place.as_str().starts_with(provider.sign_out_url().as_str()), "{place}");
+            let asked = alice.browser().follow(&onward, place).await?;
+            ensure!(alice.begin(APP).await?.is_handed_over(), "the provider asks before it ends anything");
+            let done = asked.form_with("logout")?.submit(alice.browser()).await?;
+            let is_back = done.url().path() == "/_usher/signed-out" && done.text().contains("You are back");
+            assert_eq!(is_back, is_sent_back, "{} {}", done.url(), done.text());
+
+            let anew = alice.begin(APP).await?;
+            ensure!(anew.form_with("password").is_ok(), "the provider has forgotten her: {}", anew.text());
+            let synapse = &world.components().eng;
+            let ended = async {
+                while synapse.whoami(phone.access_token()).await?.is_some() {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+                anyhow::Ok(())
+            };
+            tokio::time::timeout(PATIENCE, ended)
+                .await
+                .context("the provider says so, and her session ends")??;
+        }
         Ok(())
     })
 }

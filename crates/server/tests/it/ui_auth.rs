@@ -11,6 +11,7 @@ mod freshness;
 mod once;
 mod passing;
 mod session;
+mod sign_out;
 mod stopping;
 
 use reqwest::{Method, RequestBuilder};

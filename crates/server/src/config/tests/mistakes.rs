@@ -41,6 +41,11 @@ fn every_mistake_is_named_with_its_key_and_what_would_be_right() {
             key("/mapping", json!({ "reserved": ["a", 12] })),
             "mapping.reserved[1]: must be a",
         ),
+        (
+            "a way out that there is not",
+            key("/providers/0/sign_out", json!("sometimes")),
+            "providers[0].sign_out: must be `offer`, `offer_and_return` or `never`",
+        ),
         ("no list", key("/keys", json!("hunter2")), "keys: must be a list"),
         ("keys that are texts", key("/keys", json!(["hunter2"])), "keys[0]: must be a section"),
         ("no section", key("/mapping", json!("hunter2")), "mapping: must be a section"),
