@@ -139,15 +139,17 @@ fn name_id(assertion: &Assertion, wanted: &str, question: &Question<'_>) -> Resu
         return Err(Unnamed::Format);
     }
     // SAML core 8.3.7: without qualifiers, a persistent name is of the issuer and for us. Another's namespace is
-    // another's people.
-    let is_ours = |qualifier: &Option<String>, own: &str| qualifier.as_deref().is_none_or(|name| name == own);
+    // another's people. Some write an empty one for none.
+    let is_ours = |qualifier: &Option<String>, own: &str| {
+        qualifier.as_deref().is_none_or(|name| name.is_empty() || name == own)
+    };
     if wanted == FORMAT_PERSISTENT
         && !(is_ours(&name.name_qualifier, question.idp.entity_id.as_str())
             && is_ours(&name.sp_name_qualifier, question.entity_id))
     {
         return Err(Unnamed::Qualifier);
     }
-    Ok(name.value.clone())
+    Ok(without_layout(&name.value).to_owned())
 }
 
 /// `subject-id` and `pairwise-id` have a syntax, and their case means nothing
@@ -195,16 +197,21 @@ fn is_in_scope(value: &str, idp: &Idp) -> bool {
 
 /// As Shibboleth writes them: `https://idp!https://sp!name`.
 fn joined(name: &NameId) -> String {
+    let value = without_layout(&name.value);
     match (&name.name_qualifier, &name.sp_name_qualifier) {
-        (Some(idp), Some(sp)) => format!("{idp}!{sp}!{}", name.value),
-        _ => name.value.clone(),
+        (Some(idp), Some(sp)) => format!("{idp}!{sp}!{value}"),
+        _ => value.to_owned(),
     }
 }
 
-/// Where a value stands on lines of its own, the blanks around it are layout.
+/// Where a value stands on lines of its own, the blanks around it are layout; else they are part of it.
 fn without_layout(text: &str) -> &str {
-    let is_layout = text.starts_with(['\n', '\r']) || text.ends_with(['\n', '\r']);
-    if is_layout { text.trim_matches([' ', '\t', '\n', '\r']) } else { text }
+    let content = text.trim_matches([' ', '\t', '\n', '\r']);
+    let before = text.len() - text.trim_start_matches([' ', '\t', '\n', '\r']).len();
+    let (before, after) = (&text[..before], &text[before..]);
+    let has_line = |blanks: Option<&str>| blanks.is_some_and(|blanks| blanks.contains(['\n', '\r']));
+    let is_alone = has_line(Some(before)) && has_line(after.get(content.len()..));
+    if is_alone { content } else { text }
 }
 
 fn without_empty(mut values: Vec<String>) -> Option<Vec<String>> {

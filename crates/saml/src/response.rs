@@ -196,7 +196,9 @@ fn succeeded(passed: &Passed<'_>, is_signed: bool) -> Result<Message, ResponseEr
 
 /// SAML bindings 3.5.4.
 fn decode(encoded: &str) -> Option<String> {
-    String::from_utf8(xml::base64(encoded)?).ok()
+    let text = String::from_utf8(xml::base64(encoded)?).ok()?;
+    // Some begin on a line of its own. Nothing that comes after sees it.
+    Some(text.trim_start_matches([' ', '\t', '\r', '\n']).to_owned())
 }
 
 #[cfg(test)]

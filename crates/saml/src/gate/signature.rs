@@ -38,6 +38,8 @@ pub(crate) enum ShapeError {
     Attribute,
     #[error("its canonicalization is not the exclusive one")]
     Canonicalization,
+    #[error("its canonicalization lists more prefixes than any honest one")]
+    Prefixes,
     #[error("its signature algorithm is not accepted")]
     Algorithm,
     #[error("its digest algorithm is not accepted")]
@@ -166,6 +168,11 @@ fn check_transforms(transforms: Node<'_, '_>) -> Result<(), ShapeError> {
     Ok(())
 }
 
+/// Prefixes that a signature may list as used. libxml2 looks up each of them at every element. OpenSAML lists two.
+pub(crate) const MAX_LISTED_PREFIXES: usize = 16;
+/// In bytes, and of the whole list.
+const MAX_PREFIX_LIST: usize = 256;
+
 /// With or without its one parameter, prefixes that count as used (<https://www.w3.org/TR/xml-exc-c14n/#sec-Use>).
 fn is_exclusive_canonicalization(method: Node<'_, '_>) -> Result<bool, ShapeError> {
     if !matches!(algorithm(method)?, EXC_C14N | EXC_C14N_WITH_COMMENTS) {
@@ -175,6 +182,10 @@ fn is_exclusive_canonicalization(method: Node<'_, '_>) -> Result<bool, ShapeErro
     if let Some(prefixes) = parts.optional(EXC_C14N, "InclusiveNamespaces") {
         only_attributes(prefixes, &["PrefixList"])?;
         no_parameters(prefixes, "InclusiveNamespaces")?;
+        let list = prefixes.attribute("PrefixList").unwrap_or_default();
+        if list.len() > MAX_PREFIX_LIST || list.split_whitespace().count() > MAX_LISTED_PREFIXES {
+            return Err(ShapeError::Prefixes);
+        }
     }
     parts.end()?;
     Ok(true)

@@ -51,6 +51,7 @@ fn each_rule_about_the_text_is_kept() {
     let deep = format!("<samlp:Extensions>{}{}</samlp:Extensions>", "<a>".repeat(30), "</a>".repeat(30));
     let within = |content: &str| xml.replacen("<samlp:Status>", &format!("{content}<samlp:Status>"), 1);
     let attributes = (0..33).fold(String::new(), |attributes, number| format!("{attributes} a{number}=\"\""));
+    let named = |length: usize| format!("<x xmlns:y=\"{}\"/>", "n".repeat(length));
     let prefixes = (0..40).fold(String::new(), |text, number| format!("{text}<a xmlns:n{number}='b'/>"));
     for (name, text, expected) in [
         ("a declaration", declared("<?xml version='1.0'?>"), Ok(())),
@@ -131,6 +132,13 @@ fn each_rule_about_the_text_is_kept() {
         ("many elements", within(&"<a/>".repeat(20_001)), Err(GateError::TooComplex)),
         ("many namespaces", within(&"<a xmlns='b'/>".repeat(2_049)), Err(GateError::TooComplex)),
         ("many prefixes", within(&prefixes), Err(GateError::TooComplex)),
+        ("the longest name of a namespace", within(&named(MAX_NAMESPACE_NAME)), Ok(())),
+        ("a longer one", within(&named(MAX_NAMESPACE_NAME + 1)), Err(GateError::TooComplex)),
+        (
+            "a longer one in apostrophes, and blanks",
+            within(&format!("<x xmlns:y\n= '{}'/>", "n".repeat(MAX_NAMESPACE_NAME + 1))),
+            Err(GateError::TooComplex),
+        ),
         ("much text", within(&"x".repeat(192 * 1024)), Err(GateError::TooComplex)),
     ] {
         assert_eq!(outcome(&text), expected, "{name}");
@@ -260,10 +268,10 @@ fn some(text: &str) -> Option<String> {
     Some(text.to_owned())
 }
 
-/// As OpenSAML does.
-fn list_prefixes(signing: &mut Signing) {
+/// As OpenSAML does, with this list.
+fn list_prefixes(signing: &mut Signing, list: &str) {
     let namespace = Signing::EXCLUSIVE;
-    let prefixes = format!("<ec:InclusiveNamespaces xmlns:ec=\"{namespace}\" PrefixList=\"xs\"/>");
+    let prefixes = format!("<ec:InclusiveNamespaces xmlns:ec=\"{namespace}\" PrefixList=\"{list}\"/>");
     let bare = Signing::transform(namespace);
     let with_prefixes = bare.replacen("></", &format!(">{prefixes}</"), 1);
     signing.transforms = signing.transforms.replacen(&bare, &with_prefixes, 1);
@@ -279,7 +287,14 @@ fn each_rule_about_transforms_is_kept() {
             |s| s.canonicalization = INCLUSIVE.to_owned(),
             shape(ShapeError::Canonicalization),
         ),
-        ("prefixes listed", list_prefixes, Ok(())),
+        ("prefixes listed", |s| list_prefixes(s, "xsd xs"), Ok(())),
+        ("as many as may be", |s| list_prefixes(s, &"a ".repeat(MAX_LISTED_PREFIXES)), Ok(())),
+        (
+            "one more",
+            |s| list_prefixes(s, &"a ".repeat(MAX_LISTED_PREFIXES + 1)),
+            shape(ShapeError::Prefixes),
+        ),
+        ("a long one", |s| list_prefixes(s, &"a".repeat(257)), shape(ShapeError::Prefixes)),
         (
             "inclusive canonicalization of the content",
             |s| transforms(s, &[Signing::ENVELOPED, INCLUSIVE]),

@@ -16,7 +16,10 @@ pub(super) const MAX_DEPTH: u32 = 16;
 /// Start tags and end tags.
 const MAX_TAGS: usize = 40_000;
 /// Attributes of one element, counted as the `=` up to the next tag. A response with its namespaces has about ten.
-const MAX_EQUALS_BETWEEN_TAGS: usize = 32;
+pub(crate) const MAX_EQUALS_BETWEEN_TAGS: usize = 32;
+/// The longest name of a namespace, in bytes. Canonicalization writes it out once more at every element that uses it, so
+/// that a message is multiplied by it. The longest that SAML has are about sixty.
+pub(crate) const MAX_NAMESPACE_NAME: usize = 256;
 /// Namespace declarations. OpenSAML writes two for every value of an attribute.
 const MAX_NAMESPACES: usize = 2_048;
 /// Different prefixes among them, and so the most that can be in scope anywhere: with a thousand, canonicalization takes
@@ -98,6 +101,9 @@ impl<'text> Namespaces<'text> {
         self.count += 1;
         self.prefixes.insert(prefix);
         if self.count > MAX_NAMESPACES || self.prefixes.len() > MAX_PREFIXES {
+            return Err(GateError::TooComplex);
+        }
+        if quoted(after).is_some_and(|name| name.len() > MAX_NAMESPACE_NAME) {
             return Err(GateError::TooComplex);
         }
         let is_plain = |byte: u8| byte.is_ascii_graphic() && byte != b'&';

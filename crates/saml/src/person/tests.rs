@@ -65,6 +65,24 @@ fn a_name_id_counts_in_its_format_and_our_namespace() {
             alice(),
         ),
         (
+            "a blank at its end",
+            name(|n| n.value = "alice-persistent ".to_owned()),
+            &persistent,
+            Err(Unnamed::BadSubject),
+        ),
+        (
+            "a line's end at its end",
+            name(|n| n.value = "alice-persistent\n".to_owned()),
+            &persistent,
+            Err(Unnamed::BadSubject),
+        ),
+        (
+            "empty qualifiers",
+            name(|n| (n.name_qualifier, n.sp_name_qualifier) = (Some(String::new()), Some(String::new()))),
+            &persistent,
+            alice(),
+        ),
+        (
             "transient",
             name(|n| n.format = Some(crate::names::FORMAT_TRANSIENT.to_owned())),
             &persistent,
@@ -123,6 +141,8 @@ fn an_attribute_names_somebody_by_exactly_one_good_value() {
         ("the same twice", one(&["1", "1"]), "employeeNumber", Err(Unnamed::SeveralSubjects)),
         ("another case", one(&["1"]), "employeenumber", Err(Unnamed::NoSubject)),
         ("blanks", one(&["1 "]), "employeeNumber", Err(Unnamed::BadSubject)),
+        ("a line's end", one(&["1\n"]), "employeeNumber", Err(Unnamed::BadSubject)),
+        ("on a line of its own", one(&["\n  1\n  "]), "employeeNumber", Ok("1".to_owned())),
         ("a tab", one(&["1\t2"]), "employeeNumber", Err(Unnamed::BadSubject)),
         ("too long", one(&[&"1".repeat(1025)]), "employeeNumber", Err(Unnamed::BadSubject)),
     ] {

@@ -6,7 +6,7 @@ use std::io::Write as _;
 use data_encoding::BASE64;
 use flate2::{Compression, write::DeflateEncoder};
 use openssl::{hash::MessageDigest, sign::Signer};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use url::Url;
 use usher_core::provider::BrowserStep;
 
@@ -44,6 +44,9 @@ fn deflate(text: &str) -> Vec<u8> {
     encoder.finish().expect("writing to memory cannot fail")
 }
 
+/// What most encoders leave alone (RFC 3986, 2.3). Some identity providers encode anew what they decoded, to verify that.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
 fn encoded(text: &str) -> String {
-    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
+    utf8_percent_encode(text, RESERVED).to_string()
 }

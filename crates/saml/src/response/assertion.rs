@@ -39,6 +39,7 @@ pub(crate) struct Subject {
 /// SAML core 2.2.3.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct NameId {
+    /// As it stands there, blanks and all: they may be part of a name.
     pub(crate) value: String,
     pub(crate) format: Option<String>,
     pub(crate) name_qualifier: Option<String>,
@@ -150,7 +151,7 @@ impl NameId {
     fn read(node: Node<'_, '_>) -> Result<Self, SchemaError> {
         let own = |name| node.attribute(name).map(str::to_owned);
         Ok(Self {
-            value: token(node, "NameID")?.to_owned(),
+            value: plain_text(node).ok_or(SchemaError::NotPlain("NameID"))?.to_owned(),
             format: own("Format"),
             name_qualifier: own("NameQualifier"),
             sp_name_qualifier: own("SPNameQualifier"),

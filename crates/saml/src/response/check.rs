@@ -42,8 +42,14 @@ pub(crate) enum Unproven {
     /// Decided by the operator.
     #[error("the assertion is not encrypted")]
     NotEncrypted,
+    /// Core 6.1. What the algorithms alone say, which everybody can read.
+    #[error(
+        "the assertion is encrypted in a way that is not accepted here: by another algorithm than AES-GCM and RSA-OAEP, \
+         or by AES-CBC or RSA 1.5 in a response that is not signed or may not have it"
+    )]
+    Encryption,
     /// Core 2.3.4, 6.1. One variant for everything that can be wrong with it.
-    #[error("the assertion was encrypted in a way, or to a key, that is not accepted here")]
+    #[error("the assertion could not be decrypted with a key of ours")]
     Undecryptable,
     /// Core 3.2.2.
     #[error("the response is of another version of SAML")]

@@ -6,7 +6,9 @@
 //!   verified before: nobody but the identity provider can choose what is decrypted.
 //! - RSA-OAEP with any of its digests. RSA 1.5 has the same fault (Bleichenbacher) and the same remedy, and is refused
 //!   unless the operator has switched it on.
-//! - Nobody is told which step failed: there is one error.
+//! - Nobody is told which step failed: there is one error for whatever our keys have to do with.
+
+mod context;
 
 use openssl::{
     encrypt::Decrypter,
@@ -56,39 +58,59 @@ pub(super) fn decrypt(
     is_signed: bool,
     question: &Question<'_>,
 ) -> Result<String, Unproven> {
-    let opened = open(encrypted, is_signed, question).ok_or(Unproven::Undecryptable)?;
+    let sealed = Sealed::read(encrypted).map_err(|_| Unproven::Undecryptable)?;
+    let opened = sealed.open(is_signed, question)?;
     let text = String::from_utf8(opened).map_err(|_| Unproven::Undecryptable)?;
     // Whoever serialised it may have left layout around it.
-    Ok(text.trim_matches([' ', '\t', '\r', '\n']).to_owned())
+    Ok(context::within(text.trim_matches([' ', '\t', '\r', '\n']), encrypted))
 }
 
-fn open(encrypted: Node<'_, '_>, is_signed: bool, question: &Question<'_>) -> Option<Vec<u8>> {
-    let mut parts = Sequence::of(encrypted, "EncryptedAssertion").ok()?;
-    let node = parts.one(XENC, "EncryptedData").ok()?;
-    let mut keys = Vec::new();
-    while let Some(key) = parts.optional(XENC, "EncryptedKey") {
-        keys.push(key);
-    }
-    parts.end().ok()?;
+/// The parts of an `EncryptedAssertion`.
+struct Sealed<'a, 'input> {
+    data: Envelope<'a, 'input>,
+    keys: Vec<Envelope<'a, 'input>>,
+}
 
-    let data = Envelope::read(node).ok()?;
-    let method = Data::of(data.method)?;
-    if matches!(method, Data::Cbc(_)) && !is_signed {
-        return None;
-    }
-    // They stand beside the data or in it.
-    let inside = data.key_info.into_iter().flat_map(|info| info.children());
-    let keys = inside.filter(|node| is(*node, XENC, "EncryptedKey")).chain(keys).take(MAX_KEYS);
-    let keys = keys.filter_map(|node| Envelope::read(node).ok());
-    let mut attempts = keys.flat_map(|key| question.keys.iter().map(move |own| (key.clone(), own)));
-    attempts.find_map(|(key, own)| {
-        let transport = Transport::of(key.method)?;
-        if matches!(transport, Transport::Rsa15) && !(is_signed && question.policy.allows_rsa_1_5) {
-            return None;
+impl<'a, 'input> Sealed<'a, 'input> {
+    fn read(encrypted: Node<'a, 'input>) -> Result<Self, SchemaError> {
+        let mut parts = Sequence::of(encrypted, "EncryptedAssertion")?;
+        let node = parts.one(XENC, "EncryptedData")?;
+        let mut beside = Vec::new();
+        while let Some(key) = parts.optional(XENC, "EncryptedKey") {
+            beside.push(key);
         }
-        let key = transport.open(own, &key.ciphertext, method.key_len())?;
-        method.open(&key, &data.ciphertext)
-    })
+        parts.end()?;
+        let data = Envelope::read(node)?;
+        // They stand beside the data or in it.
+        let inside = data.key_info.into_iter().flat_map(|info| info.children());
+        let keys = inside.filter(|node| is(*node, XENC, "EncryptedKey")).chain(beside).take(MAX_KEYS);
+        let keys = keys.filter_map(|node| Envelope::read(node).ok()).collect();
+        Ok(Self { data, keys })
+    }
+
+    /// What can be told from the algorithms is told apart from what only a key of ours can tell.
+    fn open(&self, is_signed: bool, question: &Question<'_>) -> Result<Vec<u8>, Unproven> {
+        let method = Data::of(self.data.method).ok_or(Unproven::Encryption)?;
+        if matches!(method, Data::Cbc(_)) && !is_signed {
+            return Err(Unproven::Encryption);
+        }
+        let is_taken = |transport: &Transport| match transport {
+            Transport::Oaep { .. } => true,
+            Transport::Rsa15 => is_signed && question.policy.allows_rsa_1_5,
+        };
+        let taken =
+            self.keys.iter().filter_map(|key| Some((Transport::of(key.method).filter(is_taken)?, key)));
+        let taken: Vec<_> = taken.collect();
+        if taken.is_empty() && !self.keys.is_empty() {
+            return Err(Unproven::Encryption);
+        }
+        let mut attempts = taken.iter().flat_map(|way| question.keys.iter().map(move |own| (way, own)));
+        let opened = attempts.find_map(|((transport, key), own)| {
+            let key = transport.open(own, &key.ciphertext, method.key_len())?;
+            method.open(&key, &self.data.ciphertext)
+        });
+        opened.ok_or(Unproven::Undecryptable)
+    }
 }
 
 impl<'a, 'input> Envelope<'a, 'input> {
@@ -108,12 +130,6 @@ impl<'a, 'input> Envelope<'a, 'input> {
         data.end()?;
         let ciphertext = base64(token(value, "CipherValue")?).ok_or(SchemaError::Base64("CipherValue"))?;
         Ok(Self { method, key_info, ciphertext })
-    }
-}
-
-impl Clone for Envelope<'_, '_> {
-    fn clone(&self) -> Self {
-        Self { method: self.method, key_info: self.key_info, ciphertext: self.ciphertext.clone() }
     }
 }
 

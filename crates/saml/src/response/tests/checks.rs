@@ -25,12 +25,13 @@ fn conditions(response: &mut Response) -> &mut usher_lab::scripted::saml::Condit
 }
 
 /// Whoever asks for what is not there is told so; the others are in the table below this one.
-const NOT_BY_THE_RESPONSE: [Unproven; 5] = [
+const NOT_BY_THE_RESPONSE: [Unproven; 6] = [
     // `what_the_operator_wants_signed_must_be`, `signatures`
     Unproven::Unsigned,
     Unproven::Signature,
     // `decryption`
     Unproven::NotEncrypted,
+    Unproven::Encryption,
     Unproven::Undecryptable,
     // `a_class_of_authentication_that_was_not_asked_for_is_refused`
     Unproven::Context,
@@ -201,13 +202,14 @@ fn every_reason_has_its_row() {
 }
 
 /// All reasons; the match makes a new one stop the build here.
-const ALL: [Unproven; 30] = {
+const ALL: [Unproven; 31] = {
     const fn next(reason: Unproven) -> Unproven {
         match reason {
             Unproven::Unsigned => Unproven::Signature,
             Unproven::Signature => Unproven::NoAssertion,
             Unproven::NoAssertion => Unproven::NotEncrypted,
-            Unproven::NotEncrypted => Unproven::Undecryptable,
+            Unproven::NotEncrypted => Unproven::Encryption,
+            Unproven::Encryption => Unproven::Undecryptable,
             Unproven::Undecryptable => Unproven::ResponseVersion,
             Unproven::ResponseVersion => Unproven::ResponseOld,
             Unproven::ResponseOld => Unproven::ResponseFuture,
@@ -236,7 +238,7 @@ const ALL: [Unproven; 30] = {
             Unproven::Context => Unproven::Unsigned,
         }
     }
-    let mut all = [Unproven::Unsigned; 30];
+    let mut all = [Unproven::Unsigned; 31];
     let mut index = 1;
     while index < all.len() {
         all[index] = next(all[index - 1]);

@@ -1,12 +1,16 @@
 //! What may be encrypted how, and that nothing is learnt from what cannot be decrypted.
 
-use usher_lab::scripted::saml::{Encryption, SamlKey};
+use usher_lab::scripted::saml::{Encryption, SamlKey, encrypt};
 
 use super::*;
 use crate::testing::OURS;
 
 fn undecryptable(xml: &str) -> bool {
     matches!(read(xml), Err(ResponseError::Unproven(Unproven::Undecryptable)))
+}
+
+fn refused_by_its_algorithms(xml: &str) -> bool {
+    matches!(read(xml), Err(ResponseError::Unproven(Unproven::Encryption)))
 }
 
 #[test]
@@ -41,7 +45,7 @@ fn aes_cbc_is_refused_outside_a_signed_response() {
     for bits in [128, 192, 256] {
         let encryption = encryption(Seal::Cbc(bits), Transport::OaepMgf1p);
         let xml = honest().xml(&Protection { encryption, ..assertion_signed() }).expect("a response");
-        assert!(undecryptable(&xml), "{bits}");
+        assert!(refused_by_its_algorithms(&xml), "{bits}");
     }
 }
 
@@ -56,11 +60,46 @@ fn rsa_1_5_is_refused_unless_allowed_and_signed() {
         let answer = read_by(&xml, &known(&IDP), &Policy { allows_rsa_1_5: is_allowed, ..policy() });
         match answer {
             Ok(_) => assert!(expected, "{is_allowed} {is_signed}"),
-            Err(ResponseError::Unproven(Unproven::Undecryptable)) => {
+            Err(ResponseError::Unproven(Unproven::Encryption)) => {
                 assert!(!expected, "{is_allowed} {is_signed}");
             }
             Err(error) => panic!("{error:?}"),
         }
+    }
+}
+
+#[test]
+fn algorithms_that_are_not_known_are_refused_by_their_names() {
+    let encryption = encryption(Seal::Gcm(128), Transport::OaepMgf1p);
+    let xml = honest().xml(&Protection { encryption, ..assertion_signed() }).expect("a response");
+    for (name, from, to) in [
+        ("3DES", "2009/xmlenc11#aes128-gcm", "2001/04/xmlenc#tripledes-cbc"),
+        ("a key that is wrapped by a key", "2001/04/xmlenc#rsa-oaep-mgf1p", "2001/04/xmlenc#kw-aes128"),
+    ] {
+        assert!(xml.contains(from), "{name}");
+        assert!(refused_by_its_algorithms(&xml.replacen(from, to, 1)), "{name}");
+    }
+}
+
+#[test]
+fn an_assertion_may_use_the_prefixes_of_the_response_around_it() {
+    let how = encryption(Seal::Gcm(128), Transport::OaepMgf1p).expect("a way");
+    let declaration = " xmlns:saml=\"urn:oasis:names:tc:SAML:2.0:assertion\"";
+    let key = Signing::with(&IDP.keys[0]);
+    for (name, is_outer, more) in [
+        ("signed around it", true, ""),
+        ("signed within", false, ""),
+        ("where the encrypted data uses them for something else", false, " xmlns:saml=\"urn:x\""),
+    ] {
+        let assertion = honest().assertion.expect("an assertion");
+        let assertion = assertion.xml(Some(&key).filter(|_| !is_outer)).expect("an assertion");
+        assert!(assertion.contains(declaration), "{name}");
+        let encrypted = encrypt(&assertion.replacen(declaration, "", 1), &how).expect("encrypted");
+        // Declared by the element that holds the encrypted data.
+        assert!(encrypted.starts_with(&format!("<saml:EncryptedAssertion{declaration}>")), "{name}");
+        let encrypted = encrypted.replacen("<xenc:EncryptedData", &format!("<xenc:EncryptedData{more}"), 1);
+        let xml = honest().xml_around(&encrypted, Some(&key).filter(|_| is_outer)).expect("a response");
+        assert_eq!(super::name(read(&xml)), Ok("alice-persistent".to_owned()), "{name}");
     }
 }
 
@@ -120,9 +159,42 @@ fn garbage_in_place_of_ciphertext_has_one_answer() {
     }
 }
 
+/// Inside a response whose signature is good, AES-CBC is decrypted: its own rules are all there is.
+#[test]
+fn garbage_that_was_signed_has_the_same_answer() {
+    let how = encryption(Seal::Cbc(128), Transport::OaepMgf1p).expect("a way");
+    let assertion = honest().assertion.expect("an assertion").xml(None).expect("an assertion");
+    let encrypted = encrypt(&assertion, &how).expect("encrypted");
+    let (start, end) = cipher_values(&encrypted)[1];
+    let bytes = data_encoding::BASE64.decode(&encrypted.as_bytes()[start..end]).expect("base64");
+    let signed = |bytes: &[u8]| {
+        let text = data_encoding::BASE64.encode(bytes);
+        let encrypted = format!("{}{text}{}", &encrypted[..start], &encrypted[end..]);
+        honest().xml_around(&encrypted, Some(&Signing::with(&IDP.keys[0]))).expect("a response")
+    };
+    assert!(read(&signed(&bytes)).is_ok(), "as it is");
+    // The last block's text is exclusive-ored with the block before it, and its last byte is the length of the padding.
+    let last = bytes.len() - 17;
+    let padding = u8::try_from(16 - assertion.len() % 16).expect("a block");
+    let padded_by = |number: u8| {
+        let mut changed = bytes.clone();
+        changed[last] ^= padding ^ number;
+        changed
+    };
+    for (name, garbage) in [
+        ("nothing", Vec::new()),
+        ("an IV alone", bytes[..16].to_vec()),
+        ("half a block", bytes[..bytes.len() - 8].to_vec()),
+        ("no padding", padded_by(0)),
+        ("more padding than a block", padded_by(17)),
+        ("the most", padded_by(255)),
+    ] {
+        assert!(undecryptable(&signed(&garbage)), "{name}");
+    }
+}
+
 #[test]
 fn a_plaintext_that_is_no_assertion_does_not_pass_the_gate() {
-    use usher_lab::scripted::saml::encrypt;
     let how = encryption(Seal::Gcm(128), Transport::OaepMgf1p).expect("a way");
     let assertion = honest().assertion.expect("an assertion").xml(None).expect("an assertion");
     let whole = honest().xml(&assertion_signed()).expect("a response");
