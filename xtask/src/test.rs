@@ -30,6 +30,8 @@ pub fn run() -> anyhow::Result<ExitCode> {
         Component::Synapse,
         Component::CasServer,
         Component::OidcProvider,
+        Component::SimpleSamlPhp,
+        Component::Pysaml2,
         Component::Postgres,
         Component::DocumentTools,
         Component::Chromium,

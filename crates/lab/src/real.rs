@@ -24,7 +24,9 @@ pub mod people;
 pub mod postgres;
 pub mod process;
 mod progress;
+pub mod pysaml2;
 pub mod reverse_proxy;
+pub mod simplesamlphp;
 pub mod synapse;
 
 pub use progress::Progress;

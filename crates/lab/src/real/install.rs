@@ -40,6 +40,10 @@ pub enum Component {
     Axe,
     /// An OpenID Provider, from the npm registry.
     OidcProvider,
+    /// A SAML identity provider, from Debian, and PHP to serve it.
+    SimpleSamlPhp,
+    /// A SAML identity provider's library, from PyPI, and `xmlsec1` from Debian, which it signs and encrypts with.
+    Pysaml2,
     /// The client library of Element Web, bundled for the browser, from the npm registry.
     MatrixJsSdk,
     /// A clock that is wrong by as much as a test wants, from Debian.
@@ -81,6 +85,13 @@ const CAS_SERVER: Environment = Environment {
     about_seconds: 15,
 };
 
+const PYSAML2: Environment = Environment {
+    name: "pysaml2",
+    what: "pysaml2",
+    requirements: include_str!("../../components/pysaml2/requirements.txt"),
+    about_seconds: 15,
+};
+
 const HADOLINT: Environment = Environment {
     name: "hadolint",
     what: "hadolint",
@@ -112,6 +123,18 @@ const REVERSE_PROXIES: [Package; 4] = [
     Package { name: "haproxy", about_seconds: 3 },
     Package { name: "openssl", about_seconds: 2 },
 ];
+const SIMPLESAMLPHP: [Package; 7] = [
+    Package { name: "simplesamlphp", about_seconds: 25 },
+    Package { name: "php-cli", about_seconds: 10 },
+    Package { name: "php-xml", about_seconds: 5 },
+    Package { name: "php-mbstring", about_seconds: 5 },
+    Package { name: "php-curl", about_seconds: 3 },
+    Package { name: "php-sqlite3", about_seconds: 3 },
+    // For its keys.
+    Package { name: "openssl", about_seconds: 2 },
+];
+const XMLSEC1: [Package; 2] =
+    [Package { name: "xmlsec1", about_seconds: 3 }, Package { name: "openssl", about_seconds: 2 }];
 const FAKE_TIME: Package = Package { name: "libfaketime", about_seconds: 3 };
 const AXE: NodePackage = NodePackage { name: "axe-core", version: "4.14.1", about_seconds: 5 };
 const OIDC_PROVIDER: NodePackage =
@@ -148,6 +171,8 @@ impl Component {
             Self::Chromium => Needs { packages: &CHROMIUM, ..Needs::NOTHING },
             Self::Axe => Needs { node: Some(AXE), ..Needs::NOTHING },
             Self::OidcProvider => Needs { node: Some(OIDC_PROVIDER), ..Needs::NOTHING },
+            Self::SimpleSamlPhp => Needs { packages: &SIMPLESAMLPHP, ..Needs::NOTHING },
+            Self::Pysaml2 => Needs { packages: &XMLSEC1, environment: Some(&PYSAML2), ..Needs::NOTHING },
             Self::MatrixJsSdk => Needs { bundle: Some(&MATRIX_JS_SDK), ..Needs::NOTHING },
             Self::FakeTime => Needs { packages: &[FAKE_TIME], ..Needs::NOTHING },
             Self::ContainerLinters => {
@@ -290,6 +315,8 @@ mod tests {
             Component::Chromium,
             Component::Axe,
             Component::OidcProvider,
+            Component::SimpleSamlPhp,
+            Component::Pysaml2,
             Component::MatrixJsSdk,
             Component::FakeTime,
             Component::ContainerLinters,

@@ -122,6 +122,9 @@ impl Person {
     /// The same from the portal's page.
     pub(crate) async fn click_at(&self, page: &Page) -> anyhow::Result<Page> {
         let clicked = page.form_with("provider")?.submit(self.browser()).await?;
+        if clicked.form_with("SAMLRequest").is_ok() {
+            return self.carry_request(clicked).await;
+        }
         // By itself in a browser that knows how; and it is a link.
         let onward = clicked.links().into_iter().find(|(label, _)| label == "Continue");
         let (_, url) = onward.with_context(|| format!("the way on: {}", clicked.text()))?;

@@ -12,4 +12,5 @@ mod history;
 mod journey;
 pub(crate) mod keyboard;
 pub(crate) mod pages;
+mod post_binding;
 pub(crate) mod visitor;

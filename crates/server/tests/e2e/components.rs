@@ -25,6 +25,8 @@ use usher_lab::{
         matrix_js_sdk::MatrixJsSdk,
         oidc_provider::OidcProvider,
         postgres::Postgres,
+        pysaml2::Pysaml2,
+        simplesamlphp::SimpleSamlPhp,
         synapse::{ApplicationService, Synapse, SynapseOptions},
     },
     scripted::mail::ScriptedMail,
@@ -104,6 +106,39 @@ pub(crate) async fn oidc_provider() -> anyhow::Result<&'static OidcProvider> {
         OidcProvider::start(None, &Progress::printing()).await
     };
     PROVIDER.get_or_try_init(start).await
+}
+
+/// A SAML identity provider, at which every test registers a service of its own.
+pub(crate) async fn simplesamlphp() -> anyhow::Result<&'static SimpleSamlPhp> {
+    static PROVIDER: OnceCell<SimpleSamlPhp> = OnceCell::const_new();
+    let start = async || {
+        install::ensure(&[Component::SimpleSamlPhp], &Progress::printing()).await?;
+        SimpleSamlPhp::start(None, &Progress::printing()).await
+    };
+    PROVIDER.get_or_try_init(start).await
+}
+
+/// Any number of SAML identity providers that do as they are told.
+pub(crate) async fn pysaml2() -> anyhow::Result<&'static Pysaml2> {
+    static PROVIDERS: OnceCell<Pysaml2> = OnceCell::const_new();
+    let start = async || {
+        install::ensure(&[Component::Pysaml2], &Progress::printing()).await?;
+        Pysaml2::start(&Progress::printing()).await
+    };
+    PROVIDERS.get_or_try_init(start).await
+}
+
+/// A key pair for Usher as a service, as an entry of `keys`.
+pub(crate) fn saml_keys() -> anyhow::Result<Value> {
+    let directory = tempfile::tempdir()?.keep();
+    let made = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30", "-subj", "/CN=usher"])
+        .args(["-keyout", "key", "-out", "certificate"])
+        .current_dir(&directory)
+        .output()
+        .context("openssl cannot be run")?;
+    ensure!(made.status.success(), "openssl: {}", String::from_utf8_lossy(&made.stderr));
+    Ok(json!({ "key_file": directory.join("key"), "certificate_file": directory.join("certificate") }))
 }
 
 /// The cluster in which every test has a database of its own.

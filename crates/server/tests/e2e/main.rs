@@ -1,5 +1,5 @@
 //! End to end: the `usher` binary as a process of its own, on SQLite and on Postgres, with the real components
-//! (two Synapses, django-cas-server, oidc-provider) and, where a moment must be hit exactly, with scripted ones.
+//! (two Synapses, django-cas-server, oidc-provider, SimpleSAMLphp, pysaml2) and, where a moment must be hit exactly, with scripted ones.
 //!
 //! `cargo test -p usher-server --test e2e` installs what is missing (see `usher_lab::real::install`), starts the
 //! shared components once, and takes some minutes on two cores when all is installed. The tests share nothing but
@@ -48,6 +48,8 @@ mod redeeming;
 mod refusals;
 mod relay;
 mod replicas;
+mod saml;
+mod saml_library;
 mod scripted;
 mod secrecy;
 mod sweeping;

@@ -4,7 +4,7 @@ use anyhow::{Context as _, ensure};
 use reqwest::StatusCode;
 use url::{Url, form_urlencoded};
 use usher_lab::{
-    browser::{Browser, Page},
+    browser::{Browser, Form, Page},
     real::cas_server,
 };
 
@@ -56,7 +56,16 @@ impl Person {
 
     /// As far as the single sign-on's page; to the end if no page is shown.
     pub(crate) async fn begin(&self, redirect_url: &str) -> anyhow::Result<Page> {
-        self.browser.open(self.login_url("v3", redirect_url)).await
+        let page = self.browser.open(self.login_url("v3", redirect_url)).await?;
+        self.carry_request(page).await
+    }
+
+    /// A request that goes to the single sign-on as a form sends itself in a browser with scripts.
+    pub(crate) async fn carry_request(&self, page: Page) -> anyhow::Result<Page> {
+        match page.form_with("SAMLRequest") {
+            Ok(form) => form.submit(&self.browser).await,
+            Err(_) => Ok(page),
+        }
     }
 
     /// From the single sign-on's page to the end.
@@ -68,8 +77,9 @@ impl Person {
             SignIn::Form(_) | SignIn::Known => page,
         };
         // An answer that comes as a form sends itself in a browser with scripts.
-        match page.form_with("state") {
-            Ok(form) if form.value("code").is_some() => Ok(Landed(form.submit(&self.browser).await?)),
+        let is_answer = |form: &Form| form.value("code").is_some() || form.value("SAMLResponse").is_some();
+        match page.form_with("state").or_else(|_| page.form_with("SAMLResponse")) {
+            Ok(form) if is_answer(&form) => Ok(Landed(form.submit(&self.browser).await?)),
             Ok(_) | Err(_) => Ok(Landed(page)),
         }
     }

@@ -61,6 +61,12 @@ impl Visitor {
         .await
     }
 
+    /// Waits until the page has what `selector` finds.
+    pub(crate) async fn comes_to(&self, selector: &str) -> anyhow::Result<()> {
+        let find = format!("return document.querySelector('{selector}') !== null");
+        eventually(selector, async || Ok((self.window.run(&find).await? == true).then_some(()))).await
+    }
+
     /// Waits until the page has this heading.
     pub(crate) async fn sees(&self, heading: &str) -> anyhow::Result<()> {
         let seen = eventually(heading, async || {
