@@ -86,8 +86,8 @@ async fn tell(report: &Report, options: Options) -> anyhow::Result<Organisation>
     let binary = workspace::build_usher(&progress).await?;
 
     report.step("Configure Usher, as an operator would");
-    let plan = organisation::Plan::new(binary, options.sso, options.postgres, &progress).await?;
-    plan.configure(report)?;
+    let mut plan = organisation::Plan::new(binary, options.sso, options.postgres, &progress).await?;
+    plan.configure(report, &progress).await?;
 
     report.step("Start everything");
     let organisation = plan.start(&progress).await?;

@@ -181,6 +181,7 @@ impl Desk<'_> {
             bail!("{} was let through without a password", self.person.username);
         }
         let end = self.browser.sign_in_at_cas(login, &self.person).await?;
+        let end = self.carry(end).await?;
         Ok(Trip { asked, end })
     }
 }

@@ -61,6 +61,8 @@ pub(super) struct Plan {
     portal: u16,
     sso: Kind,
     sso_port: u16,
+    /// Once it runs.
+    started_sso: Option<SingleSignOn>,
     homeservers: [u16; 2],
 }
 
@@ -98,11 +100,11 @@ impl Plan {
         };
         let homeservers = [free_port()?, free_port()?];
         let (portal, sso_port) = (free_port()?, free_port()?);
-        Ok(Self { binary, postgres, directory, portal, sso, sso_port, homeservers })
+        Ok(Self { binary, postgres, directory, portal, sso, sso_port, started_sso: None, homeservers })
     }
 
-    /// Makes secrets, writes `usher.yaml` and has Usher check it and write the registration files.
-    pub(super) fn configure(&self, report: &Report) -> anyhow::Result<()> {
+    /// Makes secrets, starts the single sign-on, writes `usher.yaml` and has Usher check it and write the registration files.
+    pub(super) async fn configure(&mut self, report: &Report, progress: &Progress) -> anyhow::Result<()> {
         let directory = self.directory.path();
         let secrets = directory.join("secrets");
         fs::create_dir(&secrets).context("no directory for secrets")?;
@@ -118,6 +120,8 @@ impl Plan {
         if let Some(postgres) = &self.postgres {
             write_private(&secrets.join("database-url"), postgres.url().as_str().as_bytes())?;
         }
+        let portal = Url::parse(&self.portal_url())?;
+        self.started_sso = Some(self.sso.start(self.sso_port, &portal, directory, progress).await?);
         fs::write(directory.join("usher.yaml"), self.config())?;
         report.fact("usher.yaml", &directory.join("usher.yaml").display().to_string());
         let checked = self.usher(&["config", "check"])?;
@@ -131,7 +135,7 @@ impl Plan {
     }
 
     /// Starts everything, Usher last.
-    pub(super) async fn start(self, progress: &Progress) -> anyhow::Result<Organisation> {
+    pub(super) async fn start(mut self, progress: &Progress) -> anyhow::Result<Organisation> {
         let mut homeservers = Vec::new();
         for (department, port) in DEPARTMENTS.into_iter().zip(self.homeservers) {
             let registration = fs::read_to_string(self.directory.path().join(registration_file(department)))?;
@@ -145,9 +149,9 @@ impl Plan {
             homeservers.push(Synapse::start(options, progress).await?);
         }
         let portal = Url::parse(&self.portal_url())?;
-        let secrets = self.directory.path().join("secrets");
-        let sso = self.sso.start(self.sso_port, &portal, &secrets, progress).await?;
+        let sso = self.started_sso.take().context("the single sign-on was started for the config")?;
         let usher = progress.starting("Usher", self.serve()).await?;
+        sso.meet(&portal).await?;
         let client_page = ClientPage::start(&portal).await?;
         let Self { postgres, directory, .. } = self;
         Ok(Organisation { sso, homeservers, client_page, usher, portal, _postgres: postgres, directory })

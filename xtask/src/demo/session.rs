@@ -115,10 +115,12 @@ impl<'a> Desk<'a> {
     /// Signs in for the client at `client`, typing the password and clicking where asked.
     pub(super) async fn sign_in(&self, client: &Url) -> anyhow::Result<Outcome> {
         let mut page = self.browser.open(self.organisation.sign_in_url(client)).await?;
-        let is_asked = page.url().origin() == self.organisation.sso.url().origin();
+        let is_at_sso = page.url().origin() == self.organisation.sso.url().origin();
+        let is_asked = is_at_sso && page.form_with("password").is_ok();
         if is_asked {
             page = self.browser.sign_in_at_cas(page, &self.person).await?;
         }
+        page = self.carry(page).await?;
         let was_asked = !page.is_handed_over() && page.status().is_success();
         if was_asked {
             let form = page.form_with("csrf").context("the portal should ask whether to continue")?;
@@ -129,6 +131,14 @@ impl<'a> Desk<'a> {
         }
         let login_token = page.query("loginToken").context("the client was handed no loginToken")?;
         Ok(Outcome::Arrived(Arrival { typed_password: is_asked, was_asked, login_token }))
+    }
+
+    /// An answer of the single sign-on that is a form sends itself in a browser with scripts.
+    pub(super) async fn carry(&self, page: Page) -> anyhow::Result<Page> {
+        match page.form_with("SAMLResponse") {
+            Ok(form) => form.submit(&self.browser).await,
+            Err(_) => Ok(page),
+        }
     }
 
     /// Signs in, expecting to arrive.
