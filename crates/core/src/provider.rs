@@ -121,6 +121,12 @@ pub trait SsoProvider: fmt::Debug + Send + Sync {
         Err(ProviderError::malformed("this provider publishes no documents"))
     }
 
+    /// Looks anew at what is kept of the upstream, and says in how long to look again; `None`: there is nothing to look at.
+    /// The server calls it from its start on, one call at a time, and never on the path of a login.
+    async fn refresh(&self, _ctx: &Ctx<'_>) -> Option<Duration> {
+        None
+    }
+
     /// Whether the upstream can be reached, for operators. Never on the path of a login.
     async fn probe(&self, ctx: &Ctx<'_>) -> Result<(), ProviderError>;
 }

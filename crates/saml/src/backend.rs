@@ -5,9 +5,15 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::Value;
 use url::Url;
-use usher_core::{Backend, ConfigError, ConfigProblem, Descriptor, SsoProvider};
+use usher_core::{Backend, ConfigError, ConfigProblem, Descriptor, SsoProvider, provider::Document};
 
-use crate::{config::Settings, hardening, processors::Processors, provider::SamlProvider};
+use crate::{
+    config::Settings,
+    hardening,
+    processors::Processors,
+    provider::{SamlProvider, Service},
+    upkeep::Upkeep,
+};
 
 /// The SAML backend. Its providers share a bound on how many messages are worked on at once.
 #[must_use]
@@ -37,12 +43,24 @@ impl Backend for SamlBackend {
         config: Value,
     ) -> Result<Arc<dyn SsoProvider>, ConfigError> {
         hardening::harden().map_err(|error| ConfigError::at("", format!("cannot be used here: {error}")))?;
-        let settings = Settings::read(config)?;
-        Ok(Arc::new(SamlProvider::new(descriptor, &endpoints, settings, self.processors.clone())))
+        let (settings, source) = Settings::read(config)?;
+        let upkeep = Upkeep::new(source, &descriptor.id, self.processors.clone())?;
+        Ok(Arc::new(SamlProvider::new(descriptor, &endpoints, settings, upkeep, self.processors.clone())))
+    }
+
+    fn introduction(&self, endpoints: &Url, config: Value) -> Result<Option<Document>, ConfigError> {
+        Ok(Some(Service::new(endpoints, Settings::read_ours(config)?).metadata()))
     }
 
     fn warnings(&self, config: &Value) -> Vec<ConfigProblem> {
-        Settings::read(config.clone()).map_or_else(|_| Vec::new(), |settings| settings.warnings())
+        Settings::read(config.clone()).map_or_else(
+            |_| Vec::new(),
+            |(settings, source)| {
+                let mut warnings = settings.warnings();
+                warnings.extend(source.warnings());
+                warnings
+            },
+        )
     }
 }
 

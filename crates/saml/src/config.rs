@@ -1,6 +1,7 @@
 //! The `saml` section of a provider: as written ([`Section`]), and as a value that cannot be wrong ([`Settings`]).
 
 mod read;
+mod source;
 
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -11,11 +12,13 @@ use usher_core::{ConfigError, ConfigProblem, Issuer};
 
 use crate::{
     keys::OwnKey,
-    metadata::{Idp, MetadataError},
+    metadata::Idp,
     names::{FORMAT_EMAIL, FORMAT_PERSISTENT, FORMAT_TRANSIENT, FORMAT_UNSPECIFIED},
     person::{Naming, SubjectSource},
     response::{Policy, Signed},
 };
+pub(crate) use source::{Place, Source, Stamp};
+
 use read::{check, read_section, without_echoes};
 
 /// A SAML 2.0 identity provider. What it needs to know of Usher is at `https://<portal>/_usher/saml/<id>/metadata`.
@@ -23,8 +26,22 @@ use read::{check, read_section, without_echoes};
 #[serde(deny_unknown_fields, default)]
 #[schemars(title = "saml", transform = require_metadata)]
 pub(crate) struct Section {
-    /// The identity provider's metadata, a file. Who can write it can sign in as anybody.
+    /// The identity provider's metadata, a file; read again when it changes. Who can write it can sign in as anybody.
     metadata_file: Option<PathBuf>,
+    /// Where the identity provider's metadata is fetched instead, at start and then again and again. Needs `idp`, and https
+    /// if there is no `metadata_certificate_file`.
+    metadata_url: Option<String>,
+    /// Certificates (PEM) of the keys that sign the metadata: a signature of the whole document has to be by one of them.
+    /// Without it, whoever can write the file, or answers at the URL, says who is who.
+    metadata_certificate_file: Option<PathBuf>,
+    /// Certificate authorities (PEM) that `metadata_url` is trusted by, instead of the system's.
+    metadata_ca_file: Option<PathBuf>,
+    /// How long Usher goes without looking at `metadata_url`; less if the metadata says so (`cacheDuration`, `validUntil`).
+    /// From `1m` to `1day`. Default: `1h`.
+    metadata_refresh: Option<String>,
+    /// A directory for the last good copy of what was at `metadata_url`, so that people can sign in after a restart though
+    /// the URL does not answer.
+    metadata_cache_dir: Option<PathBuf>,
     /// The identity provider's entity id, such as `https://idp.ac.cdl/idp`. Needed where the metadata has several. It is also
     /// the name by which people from there are remembered, so that changing it later makes everybody a stranger.
     idp: Option<String>,
@@ -83,7 +100,6 @@ pub(crate) enum RequestBinding {
 /// A section whose every value was checked.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
-    pub(crate) idp: Idp,
     /// `None`: the address of our metadata.
     pub(crate) entity_id: Option<String>,
     pub(crate) keys: Vec<OwnKey>,
@@ -101,18 +117,40 @@ const MAX_KEYS: usize = 3;
 
 /// Its absence is reported like any other mistake, so that for serde alone it may be absent.
 fn require_metadata(schema: &mut Schema) {
-    schema.insert("required".to_owned(), json!(["metadata_file"]));
+    schema.insert(
+        "oneOf".to_owned(),
+        json!([{ "required": ["metadata_file"] }, { "required": ["metadata_url", "idp"] }]),
+    );
 }
 
 impl Settings {
     /// Reads a section, and the files it names. Tells everything that is wrong, not the first thing alone.
-    pub(crate) fn read(config: Value) -> Result<Self, ConfigError> {
+    pub(crate) fn read(config: Value) -> Result<(Self, Source), ConfigError> {
         let mut problems = Vec::new();
         let section: Section = read_section(config, &mut problems)?;
+        let source = source::read(&section, &mut |path: &str, message: String| {
+            problems.push(ConfigProblem { path: path.to_owned(), message });
+        });
+        let settings = Self::validate(section, source.as_ref().and_then(Source::first), problems);
+        let source_is_missing = || ConfigError::at("metadata_file", "cannot be used");
+        settings.and_then(|settings| Ok((settings, source.ok_or_else(source_is_missing)?)))
+    }
+
+    /// The same of what is ours alone, for somebody who has nothing of the identity provider's yet.
+    pub(crate) fn read_ours(config: Value) -> Result<Self, ConfigError> {
+        let mut problems = Vec::new();
+        let section: Section = read_section(config, &mut problems)?;
+        Self::validate(section, None, problems)
+    }
+
+    fn validate(
+        section: Section,
+        idp: Option<&Idp>,
+        mut problems: Vec<ConfigProblem>,
+    ) -> Result<Self, ConfigError> {
         let mut report = |path: &str, message: String| {
             problems.push(ConfigProblem { path: path.to_owned(), message });
         };
-        let idp = idp(&section, &mut report);
         let entity_id = check(entity_id(section.entity_id), "entity_id", &mut report);
         let keys = keys(&section.keys, &mut report);
         if section.sign_requests == Some(true) && section.keys.is_empty() {
@@ -121,7 +159,7 @@ impl Settings {
         if section.require_encryption && section.keys.is_empty() {
             report("require_encryption", "needs a key to encrypt to; give it one in `keys`".to_owned());
         }
-        if let Some(idp) = &idp {
+        if let Some(idp) = idp {
             check_against(idp, &section.keys, section.sign_requests, section.request_binding, &mut report);
         }
         let format = name_id_format(section.name_id_format.as_deref(), section.subject.is_none());
@@ -138,8 +176,8 @@ impl Settings {
                 report(&format!("authn_context[{index}]"), "is no URI of a way to authenticate".to_owned());
             }
         }
-        match (idp, entity_id, keys, format, subject) {
-            (Some(idp), Some(entity_id), Some(keys), Some(format), Some(subject)) if problems.is_empty() => {
+        match (entity_id, keys, format, subject) {
+            (Some(entity_id), Some(keys), Some(format), Some(subject)) if problems.is_empty() => {
                 let source = match subject {
                     Some(attribute) => SubjectSource::Attribute(attribute),
                     None => SubjectSource::NameId {
@@ -147,7 +185,6 @@ impl Settings {
                     },
                 };
                 Ok(Self {
-                    idp,
                     entity_id,
                     signs_requests: section.sign_requests.unwrap_or(!keys.is_empty()),
                     keys,
@@ -191,35 +228,6 @@ impl Settings {
             SubjectSource::NameId { .. } | SubjectSource::Attribute(_) => {}
         }
         warnings
-    }
-}
-
-fn idp(section: &Section, report: &mut impl FnMut(&str, String)) -> Option<Idp> {
-    if let Some(Err(error)) = section.idp.as_deref().map(Issuer::parse) {
-        report("idp", format!("is no entity id: {error}"));
-        return None;
-    }
-    let Some(path) = &section.metadata_file else {
-        report("metadata_file", "is missing; write the path of the identity provider's metadata".to_owned());
-        return None;
-    };
-    let document = match std::fs::read(path) {
-        Ok(document) => document,
-        Err(error) => {
-            report("metadata_file", format!("{} cannot be read: {error}", path.display()));
-            return None;
-        }
-    };
-    match Idp::read(&document, section.idp.as_deref()) {
-        Ok(idp) => Some(idp),
-        Err(error @ (MetadataError::NoSuchEntity(_) | MetadataError::NotOne(2..))) => {
-            report("idp", format!("{} {error}", path.display()));
-            None
-        }
-        Err(error) => {
-            report("metadata_file", format!("{} {error}", path.display()));
-            None
-        }
     }
 }
 

@@ -15,6 +15,7 @@
 //!
 //! What passes is no more trustworthy than before. It is only harmless.
 
+mod metadata;
 mod signature;
 mod text;
 
@@ -22,6 +23,7 @@ use std::collections::HashSet;
 
 use roxmltree::{Document, Node, ParsingOptions};
 
+pub(crate) use metadata::pass_metadata;
 pub(crate) use signature::{Algorithm, KeyKind, ShapeError};
 pub(crate) use text::MAX_BYTES;
 #[cfg(test)]
@@ -96,6 +98,8 @@ pub(crate) enum GateError {
     NoId,
     #[error("there is a response, assertion or signature where none belongs")]
     Misplaced,
+    #[error("the root is not signed")]
+    NotSigned,
     #[error("there are several assertions")]
     SeveralAssertions,
     #[error("the signature is not of the shape that SAML allows")]

@@ -28,7 +28,8 @@
 //! | this browser, this attempt | profiles 4.1.5 (no unsolicited responses) | `provider`, the server's sealed cookie |
 //! | `NameID`: format, qualifiers | core 2.2.2, 8.3.7 | `person` |
 //! | scopes | shibmd | `person` |
-//! | expired metadata | metadata 2.3.1, 2.4.1 | `provider` |
+//! | expired metadata | metadata 2.3.1, 2.4.1 | `upkeep` |
+//! | the signature of metadata, by a key of the operator's | metadata 3.1 | `gate::metadata`, `metadata::signature` |
 //!
 //! Not here: artifact and PAOS bindings, ECP, holder-of-key, unsolicited responses, `EncryptedID` and
 //! `EncryptedAttribute` (they count as not released), SHA-1.
@@ -52,6 +53,7 @@ mod response;
 #[cfg(test)]
 mod testing;
 mod time;
+mod upkeep;
 mod xml;
 
 pub use backend::backend;

@@ -8,12 +8,16 @@
 //! Not read: `AttributeAuthorityDescriptor`, `ArtifactResolutionService`, `KeyName`s, contacts.
 
 mod entity;
+mod signature;
+
+use std::time::Duration;
 
 use roxmltree::{Document, Node, ParsingOptions};
 use url::Url;
 use usher_core::{Issuer, Timestamp};
 
 use crate::{
+    gate::{self, GateError},
     keys::{IdpKey, KeyError},
     names::MD,
     time,
@@ -40,6 +44,8 @@ pub(crate) struct Idp {
     pub(crate) scopes: Option<Vec<Scope>>,
     /// From then on none of this counts.
     pub(crate) valid_until: Option<Timestamp>,
+    /// For how long it may be used without looking whether it has changed (SAML metadata 2.3.1).
+    pub(crate) cache_duration: Option<Duration>,
 }
 
 /// One place for each binding: the first that the metadata names.
@@ -89,21 +95,31 @@ pub(crate) enum MetadataError {
     NoEndpoint,
     #[error("has a shibmd:Scope that is no regular expression")]
     Scope,
+    #[error("is not signed as metadata is: {0}")]
+    Signature(#[from] GateError),
+    #[error("is not signed by a key of `metadata_certificate_file`")]
+    Signer,
 }
 
 impl Idp {
+    /// The same of a document that one of `signers` has signed as a whole, if there are any: what was signed is read.
+    pub(crate) fn read_signed(
+        document: &[u8],
+        wanted: Option<&str>,
+        signers: &[IdpKey],
+    ) -> Result<Self, MetadataError> {
+        if signers.is_empty() {
+            return Self::read(document, wanted);
+        }
+        let text = plain(document)?;
+        let algorithm = gate::pass_metadata(text, &parse(text)?)?;
+        let signed = signature::signed(text, algorithm, signers).ok_or(MetadataError::Signer)?;
+        Self::read(signed.as_bytes(), wanted)
+    }
+
     /// Reads the identity provider `wanted` from a document, or the only one there is.
     pub(crate) fn read(document: &[u8], wanted: Option<&str>) -> Result<Self, MetadataError> {
-        if document.len() > MAX_BYTES {
-            return Err(MetadataError::TooLong);
-        }
-        let text = std::str::from_utf8(document).map_err(|_| MetadataError::NotUtf8)?;
-        let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
-        let options = ParsingOptions { nodes_limit: MAX_NODES, ..ParsingOptions::default() };
-        let document = Document::parse_with_options(text, options).map_err(|error| match error {
-            roxmltree::Error::NodesLimitReached => MetadataError::TooComplex,
-            _ => MetadataError::NotXml,
-        })?;
+        let document = parse(plain(document)?)?;
         let root = document.root_element();
         if !is(root, MD, "EntityDescriptor") && !is(root, MD, "EntitiesDescriptor") {
             return Err(MetadataError::NotMetadata);
@@ -130,6 +146,23 @@ impl Scope {
             Self::Pattern(pattern) => pattern.is_match(scope),
         }
     }
+}
+
+/// The text of a document of bounded length.
+fn plain(document: &[u8]) -> Result<&str, MetadataError> {
+    if document.len() > MAX_BYTES {
+        return Err(MetadataError::TooLong);
+    }
+    let text = std::str::from_utf8(document).map_err(|_| MetadataError::NotUtf8)?;
+    Ok(text.strip_prefix('\u{FEFF}').unwrap_or(text))
+}
+
+fn parse(text: &str) -> Result<Document<'_>, MetadataError> {
+    let options = ParsingOptions { nodes_limit: MAX_NODES, ..ParsingOptions::default() };
+    Document::parse_with_options(text, options).map_err(|error| match error {
+        roxmltree::Error::NodesLimitReached => MetadataError::TooComplex,
+        _ => MetadataError::NotXml,
+    })
 }
 
 /// The entity that is meant. Entities without an identity provider of SAML 2.0 do not count.
@@ -162,6 +195,18 @@ fn valid_until(entity: Node<'_, '_>) -> Result<Option<Timestamp>, MetadataError>
         }
     }
     Ok(earliest)
+}
+
+/// The shortest `cacheDuration` of the same elements.
+fn cache_duration(entity: Node<'_, '_>) -> Result<Option<Duration>, MetadataError> {
+    let role = entity.children().filter(|child| entity::is_identity_provider(*child));
+    let mut shortest: Option<Duration> = None;
+    for node in entity.ancestors().filter(Node::is_element).chain(role) {
+        if let Some(duration) = time::duration(node, "cacheDuration")? {
+            shortest = Some(shortest.map_or(duration, |shorter| shorter.min(duration)));
+        }
+    }
+    Ok(shortest)
 }
 
 #[cfg(test)]

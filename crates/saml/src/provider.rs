@@ -21,10 +21,12 @@ use usher_core::{
 use crate::{
     config::Settings,
     document::ServiceProvider,
+    metadata::Idp,
     person,
     processors::{NotWorked, Processors},
     request::{self, Request, RequestError},
     response::{self, Question, ResponseError, Signed},
+    upkeep::Upkeep,
 };
 
 /// Our assertion consumer service, below the endpoints.
@@ -35,11 +37,12 @@ const METADATA: &str = "metadata";
 pub(crate) struct SamlProvider {
     descriptor: Descriptor,
     service: Arc<Service>,
+    upkeep: Upkeep,
     processors: Processors,
 }
 
 /// What is needed on another thread.
-struct Service {
+pub(crate) struct Service {
     settings: Settings,
     entity_id: String,
     acs: String,
@@ -65,8 +68,6 @@ enum Unfit {
     ForeignState,
     #[error("the callback, the state and the demand are of different attempts")]
     AnotherAttempt,
-    #[error("the metadata of the identity provider has expired")]
-    Expired,
     #[error("there is no such document")]
     NoDocument,
 }
@@ -76,16 +77,11 @@ impl SamlProvider {
         descriptor: Descriptor,
         endpoints: &Url,
         settings: Settings,
+        upkeep: Upkeep,
         processors: Processors,
     ) -> Self {
-        let below = |name: &str| {
-            let mut url = endpoints.clone();
-            url.set_path(&format!("{}/{name}", endpoints.path().trim_end_matches('/')));
-            String::from(url)
-        };
-        let entity_id = settings.entity_id.clone().unwrap_or_else(|| below(METADATA));
-        let service = Arc::new(Service { settings, entity_id, acs: below(ACS) });
-        Self { descriptor, service, processors }
+        let service = Arc::new(Service::new(endpoints, settings));
+        Self { descriptor, service, upkeep, processors }
     }
 
     /// The attempt's state, if callback, state and demand are of one attempt.
@@ -105,10 +101,8 @@ impl SamlProvider {
         }
     }
 
-    /// Metadata that has expired says nothing any more (SAML metadata 2.3.1).
-    fn check_metadata(&self, now: Timestamp) -> Result<(), ProviderError> {
-        let is_valid = self.service.settings.idp.is_valid(now);
-        if is_valid { Ok(()) } else { Err(ProviderError::unavailable(Unfit::Expired)) }
+    fn idp(&self, now: Timestamp) -> Result<Arc<Idp>, ProviderError> {
+        self.upkeep.idp(now).map_err(ProviderError::unavailable)
     }
 
     /// Runs `work` where it may take its time, when it is its turn.
@@ -125,6 +119,30 @@ impl SamlProvider {
 }
 
 impl Service {
+    pub(crate) fn new(endpoints: &Url, settings: Settings) -> Self {
+        let below = |name: &str| {
+            let mut url = endpoints.clone();
+            url.set_path(&format!("{}/{name}", endpoints.path().trim_end_matches('/')));
+            String::from(url)
+        };
+        let entity_id = settings.entity_id.clone().unwrap_or_else(|| below(METADATA));
+        Self { settings, entity_id, acs: below(ACS) }
+    }
+
+    /// What the identity provider's operator needs to know.
+    pub(crate) fn metadata(&self) -> Document {
+        let Settings { keys, signs_requests, name_id_format, policy, .. } = &self.settings;
+        let us = ServiceProvider {
+            entity_id: &self.entity_id,
+            acs: &self.acs,
+            keys,
+            signs_requests: *signs_requests,
+            wants_signed_assertions: matches!(policy.signed, Signed::Assertion | Signed::Both),
+            name_id_format: name_id_format.as_deref(),
+        };
+        us.metadata()
+    }
+
     /// Who the response says they are. What it is held against is the operator's and the attempt's.
     fn prove(&self, encoded: &str, question: &Question<'_>) -> Result<Proven, ProviderError> {
         let assertion = response::read(encoded, question).map_err(reaction)?;
@@ -140,14 +158,20 @@ impl Service {
         })
     }
 
-    fn question<'a>(&'a self, now: Timestamp, skew: Duration, request_id: &'a str) -> Question<'a> {
+    fn question<'a>(
+        &'a self,
+        now: Timestamp,
+        skew: Duration,
+        request_id: &'a str,
+        idp: &'a Idp,
+    ) -> Question<'a> {
         Question {
             now,
             skew,
             acs: &self.acs,
             entity_id: &self.entity_id,
             request_id,
-            idp: &self.settings.idp,
+            idp,
             policy: &self.settings.policy,
             keys: &self.settings.keys,
         }
@@ -170,7 +194,7 @@ impl SsoProvider for SamlProvider {
     }
 
     fn issuer(&self) -> Option<&Issuer> {
-        Some(&self.service.settings.idp.entity_id)
+        Some(self.upkeep.entity_id())
     }
 
     fn endpoint(&self, method: Method, tail: &str) -> Option<Endpoint> {
@@ -182,7 +206,7 @@ impl SsoProvider for SamlProvider {
     }
 
     async fn begin(&self, ctx: &Ctx<'_>, demand: &Demand) -> Result<Challenge, ProviderError> {
-        self.check_metadata(ctx.now)?;
+        let idp = self.idp(ctx.now)?;
         let (now, id, handle) = (ctx.now, request::new_id(ctx.entropy), demand.handle.clone());
         let state = State { handle: handle.clone(), request: id.clone() };
         let is_forced = match demand.freshness {
@@ -190,14 +214,14 @@ impl SsoProvider for SamlProvider {
             Freshness::Since(_) => true,
         };
         let step = self.compute(move |service| {
-            let Settings { idp, keys, signs_requests, request_binding, name_id_format, policy, .. } =
+            let Settings { keys, signs_requests, request_binding, name_id_format, policy, .. } =
                 &service.settings;
             let request = Request {
                 id: &id,
                 now,
                 entity_id: &service.entity_id,
                 acs: &service.acs,
-                idp,
+                idp: &idp,
                 binding: *request_binding,
                 is_forced,
                 name_id_format: name_id_format.as_deref(),
@@ -229,14 +253,16 @@ impl SsoProvider for SamlProvider {
         }
         let state = self.open(demand, &state, callback)?;
         let encoded = callback.form.one("SAMLResponse").map_err(ProviderError::malformed)?.to_owned();
-        self.check_metadata(ctx.now)?;
+        let idp = self.idp(ctx.now)?;
         let (now, skew) = (ctx.now, ctx.skew);
         let proven = self
-            .compute(move |service| service.prove(&encoded, &service.question(now, skew, &state.request)))
+            .compute(move |service| {
+                service.prove(&encoded, &service.question(now, skew, &state.request, &idp))
+            })
             .await??;
         let identity = Identity {
             provider: self.descriptor.id.clone(),
-            issuer: self.service.settings.idp.entity_id.clone(),
+            issuer: self.upkeep.entity_id().clone(),
             subject: proven.subject,
             evidence: proven.evidence,
             attributes: proven.attributes,
@@ -249,21 +275,16 @@ impl SsoProvider for SamlProvider {
         if tail != METADATA {
             return Err(ProviderError::malformed(Unfit::NoDocument));
         }
-        let Settings { keys, signs_requests, name_id_format, policy, .. } = &self.service.settings;
-        let us = ServiceProvider {
-            entity_id: &self.service.entity_id,
-            acs: &self.service.acs,
-            keys,
-            signs_requests: *signs_requests,
-            wants_signed_assertions: matches!(policy.signed, Signed::Assertion | Signed::Both),
-            name_id_format: name_id_format.as_deref(),
-        };
-        Ok(us.metadata())
+        Ok(self.service.metadata())
     }
 
     /// The identity provider itself is never called: browsers carry everything.
     async fn probe(&self, ctx: &Ctx<'_>) -> Result<(), ProviderError> {
-        self.check_metadata(ctx.now)
+        self.idp(ctx.now).map(drop)
+    }
+
+    async fn refresh(&self, ctx: &Ctx<'_>) -> Option<Duration> {
+        Some(self.upkeep.look(ctx).await)
     }
 }
 
@@ -283,7 +304,7 @@ impl fmt::Debug for SamlProvider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SamlProvider")
             .field("id", &self.descriptor.id)
-            .field("idp", &self.service.settings.idp.entity_id)
+            .field("idp", self.upkeep.entity_id())
             .finish_non_exhaustive()
     }
 }

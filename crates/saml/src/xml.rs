@@ -22,6 +22,8 @@ pub(crate) enum SchemaError {
     NoAttribute(&'static str),
     #[error("`{0}` is no instant in UTC")]
     Instant(&'static str),
+    #[error("`{0}` is no duration")]
+    Duration(&'static str),
     #[error("`{0}` is neither true nor false")]
     Boolean(&'static str),
     #[error("`{0}` is no base64")]

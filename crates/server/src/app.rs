@@ -235,7 +235,7 @@ impl Providers {
 }
 
 /// `https://portal/_usher/{kind}/{id}/`: registered at the upstream, stable from the first release.
-fn endpoints(portal: &Url, kind: &str, id: &ProviderId) -> Url {
+pub(crate) fn endpoints(portal: &Url, kind: &str, id: &ProviderId) -> Url {
     let mut url = portal.clone();
     url.set_path(&format!("/_usher/{kind}/{id}/"));
     url

@@ -6,6 +6,8 @@ mod link;
 mod migrate;
 mod proxy_config;
 mod registration;
+#[cfg(feature = "saml")]
+mod saml;
 mod secret;
 mod serve;
 mod start;
@@ -56,6 +58,10 @@ enum Command {
     },
     /// Print what a reverse proxy needs to hand Usher what is Usher's, at the homeservers' hosts and the portal's.
     ProxyConfig(proxy_config::Arguments),
+    /// What the operators of SAML identity providers need.
+    #[cfg(feature = "saml")]
+    #[command(subcommand)]
+    Saml(saml::SamlCommand),
     /// Look at who has which account, and change it.
     #[command(subcommand)]
     Link(link::LinkCommand),
@@ -112,6 +118,8 @@ pub async fn run(
             registration::run(&file, &server_name, output.as_deref()).await
         }
         Command::ProxyConfig(arguments) => proxy_config::run(&file, arguments).await,
+        #[cfg(feature = "saml")]
+        Command::Saml(command) => saml::run(&file, command),
         Command::Link(command) => link::run(&file, command).await,
         Command::Migrate => migrate::run(&file).await,
         Command::Health { url } => health::run(&file, url).await,

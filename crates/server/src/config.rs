@@ -165,6 +165,12 @@ impl Draft {
         raw.validate(directory, backends, problems)
     }
 
+    /// Where the portal is, if that is not what is wrong.
+    #[must_use]
+    pub fn known_portal(&self) -> Option<&Url> {
+        self.public_base_url.as_ref()
+    }
+
     /// Where the portal is; if that is what is wrong, a place that is nowhere (RFC 2606), to check the rest with.
     #[must_use]
     pub fn portal(&self) -> Url {

@@ -22,6 +22,7 @@ pub mod pages;
 #[cfg(feature = "time-polls")]
 mod polls;
 mod provision;
+mod refresh;
 pub mod registry;
 mod routes;
 mod select;

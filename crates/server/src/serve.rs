@@ -27,7 +27,7 @@ use crate::{
     logout::Endings,
     paced::{Paced, Patience},
     provision::Provisioning,
-    routes, sweep, threads,
+    refresh, routes, sweep, threads,
 };
 
 /// How long requests under way may take to end after SIGTERM: a handoff's deadline and its transaction.
@@ -73,6 +73,7 @@ pub fn bind(config: &Config) -> anyhow::Result<Vec<(TcpListener, Listener)>> {
 /// The server, not yet polled. SIGTERM and Ctrl-C end it: no new connections, requests under way are finished.
 pub fn serve(app: Arc<App>, listeners: Vec<(TcpListener, Listener)>) -> anyhow::Result<Server> {
     sweep::start(&app);
+    refresh::start(&app);
     errands::start::<Provisioning>(&app);
     errands::start::<Endings>(&app);
     let data = web::Data::from(app);

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use serde_json::Value;
 use url::Url;
 
-use super::{Descriptor, SsoProvider};
+use super::{Descriptor, Document, SsoProvider};
 
 /// One protocol. Registered by one line in the server's `registry.rs`.
 #[async_trait]
@@ -28,6 +28,13 @@ pub trait Backend: fmt::Debug + Send + Sync {
         endpoints: Url,
         config: Value,
     ) -> Result<Arc<dyn SsoProvider>, ConfigError>;
+
+    /// What the upstream's operator has to be given before there can be anything of theirs in the section (SAML metadata of
+    /// ours): the very document that the provider publishes, though the rest of the section is not there yet. `None`: this
+    /// protocol has no such document.
+    fn introduction(&self, _endpoints: &Url, _config: Value) -> Result<Option<Document>, ConfigError> {
+        Ok(None)
+    }
 
     /// What is allowed in a section that [`build`](Self::build) accepts, and probably not meant.
     fn warnings(&self, _config: &Value) -> Vec<ConfigProblem> {

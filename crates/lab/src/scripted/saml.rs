@@ -7,6 +7,7 @@
 
 mod canonical;
 mod encrypt;
+pub mod federation;
 mod idp;
 mod keys;
 mod message;

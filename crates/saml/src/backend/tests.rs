@@ -32,7 +32,8 @@ fn the_schema_tells_every_key_and_what_is_required() {
     let backend = backend();
     assert_eq!(backend.kind(), "saml");
     let schema = backend.config_schema();
-    assert_eq!(schema["required"], json!(["metadata_file"]));
+    let either = json!([{ "required": ["metadata_file"] }, { "required": ["metadata_url", "idp"] }]);
+    assert_eq!(schema["oneOf"], either);
     assert_eq!(schema["additionalProperties"], json!(false));
     let keys = schema["properties"].as_object().expect("properties");
     assert!(keys.len() > 10);

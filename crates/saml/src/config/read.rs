@@ -7,7 +7,10 @@ use super::Section;
 
 pub(super) fn read_section(config: Value, problems: &mut Vec<ConfigProblem>) -> Result<Section, ConfigError> {
     let Value::Object(entries) = config else {
-        return Err(ConfigError::at("", "must be a section of keys, with at least `metadata_file`"));
+        return Err(ConfigError::at(
+            "",
+            "must be a section of keys, with at least `metadata_file` or `metadata_url`",
+        ));
     };
     let alone = |key: &str, value: &Value| {
         let section = Value::Object(Map::from_iter([(key.to_owned(), value.clone())]));

@@ -42,7 +42,11 @@ impl Files {
     }
 
     fn read(&self, more: &Value) -> Settings {
-        Settings::read(self.section(more)).expect("a valid section")
+        Settings::read(self.section(more)).expect("a valid section").0
+    }
+
+    fn source(&self, more: &Value) -> Source {
+        Settings::read(self.section(more)).expect("a valid section").1
     }
 
     fn problems(&self, more: &Value) -> Vec<String> {
@@ -59,8 +63,9 @@ fn problems(config: Value) -> Vec<String> {
 
 #[test]
 fn metadata_alone_is_enough() {
-    let read = Files::new().read(&json!({}));
-    assert_eq!(read.idp.entity_id.as_str(), ENTITY);
+    let files = Files::new();
+    let read = files.read(&json!({}));
+    assert_eq!(files.source(&json!({})).entity_id.as_str(), ENTITY);
     assert!(read.keys.is_empty() && !read.signs_requests);
     assert_eq!(read.name_id_format.as_deref(), Some(FORMAT_PERSISTENT));
     assert_eq!(read.naming.subject, SubjectSource::NameId { format: FORMAT_PERSISTENT.to_owned() });
@@ -226,4 +231,93 @@ fn what_is_allowed_and_not_wise_is_a_warning() {
         let paths: Vec<_> = warnings.iter().map(|warning| warning.path.as_str()).collect();
         assert_eq!(paths, expected, "{section}");
     }
+}
+
+#[test]
+fn metadata_is_fetched_by_https_or_verified() {
+    let files = Files::new();
+    let certificate = files.path("cert.pem");
+    let url = "https://idp.ac.cdl/metadata";
+    for (name, config, expected) in [
+        ("https", json!({ "metadata_url": url, "idp": ENTITY }), None),
+        (
+            "http, and signed",
+            json!({ "metadata_url": "http://idp.ac.cdl/", "idp": ENTITY, "metadata_certificate_file": certificate }),
+            None,
+        ),
+        ("http", json!({ "metadata_url": "http://idp.ac.cdl/", "idp": ENTITY }), Some("metadata_url")),
+        (
+            "a file's URL",
+            json!({ "metadata_url": "file:///etc/passwd", "idp": ENTITY }),
+            Some("metadata_url"),
+        ),
+        ("no URL", json!({ "metadata_url": "idp", "idp": ENTITY }), Some("metadata_url")),
+        (
+            "a password",
+            json!({ "metadata_url": "https://a:b@idp.ac.cdl/", "idp": ENTITY }),
+            Some("metadata_url"),
+        ),
+        ("nobody named", json!({ "metadata_url": url }), Some("idp")),
+        (
+            "both",
+            json!({ "metadata_url": url, "idp": ENTITY, "metadata_file": files.path("idp.xml") }),
+            Some("metadata_url"),
+        ),
+        (
+            "too often",
+            json!({ "metadata_url": url, "idp": ENTITY, "metadata_refresh": "59s" }),
+            Some("metadata_refresh"),
+        ),
+        (
+            "too seldom",
+            json!({ "metadata_url": url, "idp": ENTITY, "metadata_refresh": "25h" }),
+            Some("metadata_refresh"),
+        ),
+        (
+            "no time",
+            json!({ "metadata_url": url, "idp": ENTITY, "metadata_refresh": "x" }),
+            Some("metadata_refresh"),
+        ),
+        (
+            "no authority",
+            json!({ "metadata_url": url, "idp": ENTITY, "metadata_ca_file": "/nonexistent" }),
+            Some("metadata_ca_file"),
+        ),
+        (
+            "no certificate",
+            json!({ "metadata_url": url, "idp": ENTITY, "metadata_certificate_file": files.path("key.pem") }),
+            Some("metadata_certificate_file"),
+        ),
+        (
+            "a directory for a file",
+            json!({ "metadata_file": files.path("idp.xml"), "metadata_cache_dir": "/var/lib/usher" }),
+            Some("metadata_cache_dir"),
+        ),
+        (
+            "a file that nobody signed",
+            json!({ "metadata_file": files.path("idp.xml"), "metadata_certificate_file": certificate }),
+            Some("metadata_file"),
+        ),
+    ] {
+        assert_eq!(problems(config).first().map(String::as_str), expected, "{name}");
+    }
+}
+
+#[test]
+fn what_stands_on_https_alone_is_said() {
+    let files = Files::new();
+    let warned = |more: Value| {
+        let mut config = json!({ "metadata_url": "https://idp.ac.cdl/", "idp": ENTITY });
+        for (key, value) in more.as_object().into_iter().flatten() {
+            config[key] = value.clone();
+        }
+        let (_, source) = Settings::read(config).expect("a valid section");
+        source.warnings().into_iter().map(|warning| warning.path).collect::<Vec<_>>()
+    };
+    assert_eq!(warned(json!({})), ["metadata_url", "metadata_cache_dir"]);
+    assert_eq!(
+        warned(json!({ "metadata_certificate_file": files.path("cert.pem") })),
+        ["metadata_cache_dir"]
+    );
+    assert_eq!(warned(json!({ "metadata_cache_dir": "/var/lib/usher" })), ["metadata_url"]);
 }

@@ -120,7 +120,7 @@ fn quoted(after: &str) -> Option<&str> {
 
 /// What follows the XML declaration, if there is one. It may say version 1.0 and UTF-8, and nothing else: libxml2 would
 /// decode the rest as it says.
-fn after_declaration(text: &str) -> Result<&str, GateError> {
+pub(super) fn after_declaration(text: &str) -> Result<&str, GateError> {
     let Some(rest) = text.strip_prefix("<?xml") else {
         // A byte order mark, or anything else, is no beginning.
         return if text.starts_with('<') { Ok(text) } else { Err(GateError::Declaration) };

@@ -4,7 +4,7 @@ use roxmltree::Node;
 use url::Url;
 use usher_core::Issuer;
 
-use super::{Endpoints, Idp, MetadataError, Scope, valid_until};
+use super::{Endpoints, Idp, MetadataError, Scope, cache_duration, valid_until};
 use crate::{
     keys::{IdpKey, KeyError},
     names::{BINDING_POST, BINDING_REDIRECT, DS, MD, PROTOCOL, SHIBMD},
@@ -38,6 +38,7 @@ pub(super) fn read(entity: Node<'_, '_>) -> Result<Idp, MetadataError> {
         wants_signed_requests: boolean(role, "WantAuthnRequestsSigned")?.unwrap_or(false),
         scopes: scopes(entity, role)?,
         valid_until: valid_until(entity)?,
+        cache_duration: cache_duration(entity)?,
     })
 }
 

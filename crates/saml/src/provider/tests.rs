@@ -13,6 +13,7 @@ use usher_lab::scripted::saml::{Asked, Attribute, Protection, Response, Signing}
 
 use super::*;
 use crate::{
+    config::{Place, Source},
     hardening::harden,
     metadata::Idp,
     names::FORMAT_PERSISTENT,
@@ -21,6 +22,13 @@ use crate::{
 };
 
 mod conformance;
+
+/// A file that does not change.
+fn source(idp: Idp) -> Source {
+    let entity_id = idp.entity_id.clone();
+    let place = Place::File { path: "/nonexistent/idp.xml".into(), first: Box::new(idp), stamp: None };
+    Source { entity_id, place, signers: Vec::new() }
+}
 
 const ENDPOINTS: &str = "https://matrix.ac.cdl/_usher/saml/corp/";
 
@@ -40,7 +48,6 @@ impl Corp {
     fn of(idp: Idp) -> Self {
         harden().expect("xmlsec can be used");
         let settings = Settings {
-            idp,
             entity_id: None,
             keys: our_keys(),
             request_binding: None,
@@ -56,7 +63,9 @@ impl Corp {
         let id = ProviderId::parse("corp").expect("an id");
         let descriptor = Descriptor { id, name: "Corp".to_owned(), icon: None, brand: None };
         let endpoints = Url::parse(ENDPOINTS).expect("a URL");
-        let provider = SamlProvider::new(descriptor, &endpoints, settings, Processors::half());
+        let processors = Processors::half();
+        let upkeep = Upkeep::new(source(idp), &descriptor.id, processors.clone()).expect("a source");
+        let provider = SamlProvider::new(descriptor, &endpoints, settings, upkeep, processors);
         Self { provider: Arc::new(provider), entropy: SeededEntropy::new(1), lie: Mutex::new(None) }
     }
 

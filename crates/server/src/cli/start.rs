@@ -9,11 +9,12 @@ use std::{
 };
 
 use anyhow::Context as _;
+use usher_core::{ProviderId, provider::Document};
 use usher_http::Outgoing;
 use usher_store::Store;
 
 use crate::{
-    app::{Homeservers, Providers},
+    app::{Homeservers, Providers, endpoints},
     config::{self, Config, Draft, Problems},
     registry::Backends,
 };
@@ -38,7 +39,7 @@ pub(super) struct Checked {
 }
 
 /// Everything that is wrong with a config file.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Invalid {
     path: PathBuf,
     problems: Problems,
@@ -75,6 +76,46 @@ impl ConfigFile {
         let homeservers = Homeservers::build(&draft.homeservers, &draft.reserved(), &outgoing, &mut problems);
         let (config, warnings) = draft.finish(problems).map_err(invalid)?;
         Ok(Checked { config, providers, homeservers, warnings })
+    }
+
+    /// What the upstreams of a kind of provider have to be given, whatever else is wrong with the file, and whatever is not
+    /// there yet: each with what its own section says wrong of it.
+    pub(super) fn introductions(
+        &self,
+        kind: &str,
+    ) -> anyhow::Result<Vec<(ProviderId, Result<Document, Invalid>)>> {
+        let outgoing = Outgoing::new(None, DEFAULT_TIMEOUT, DEFAULT_MAX_ANSWER)
+            .context("the HTTP client could not be made")?;
+        let backends = Backends::compiled_in(&outgoing);
+        let backend = backends.get(kind).with_context(|| format!("this build has no {kind}"))?;
+        let mut problems = Problems::default();
+        let document = config::load(&self.path, self.environment.iter().cloned(), &mut problems)?;
+        let draft = Draft::read(document, &self.directory()?, &backends, &mut problems);
+        let portal = draft
+            .known_portal()
+            .context("public_base_url is missing or wrong, and metadata is full of it")?;
+        let mut introductions = Vec::new();
+        for configured in draft.providers.iter().filter(|configured| configured.kind == kind) {
+            let id = &configured.descriptor.id;
+            let endpoints = endpoints(portal, kind, id);
+            let introduction = match backend.introduction(&endpoints, configured.section.clone()) {
+                Ok(Some(document)) => Ok(document),
+                Ok(None) => continue,
+                Err(error) => {
+                    let mut problems = Problems::default();
+                    for problem in error.problems {
+                        let separator = if problem.path.is_empty() { "" } else { "." };
+                        problems.error(
+                            format!("{}.{kind}{separator}{}", configured.path, problem.path),
+                            problem.message,
+                        );
+                    }
+                    Err(Invalid { path: self.path.clone(), problems })
+                }
+            };
+            introductions.push((id.clone(), introduction));
+        }
+        Ok(introductions)
     }
 
     /// The first address to listen on, whatever else is wrong with the file.

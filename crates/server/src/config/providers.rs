@@ -221,14 +221,14 @@ fn stand_in(index: usize) -> Descriptor {
     Descriptor { name: id.to_string(), id, icon: None, brand: None }
 }
 
-/// A backend does not know where the config file is: relative paths under `x_file` are made absolute before it is
+/// A backend does not know where the config file is: relative paths under `x_file` and `x_dir` are made absolute before it is
 /// given its section.
 fn absolute_files(section: &mut Value, directory: &Path) {
     match section {
         Value::Object(map) => {
             for (key, value) in map {
                 match value {
-                    Value::String(path) if key.ends_with("_file") => {
+                    Value::String(path) if key.ends_with("_file") || key.ends_with("_dir") => {
                         *path = directory.join(&*path).to_string_lossy().into_owned();
                     }
                     other => absolute_files(other, directory),
