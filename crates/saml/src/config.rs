@@ -117,10 +117,8 @@ const MAX_KEYS: usize = 3;
 
 /// Its absence is reported like any other mistake, so that for serde alone it may be absent.
 fn require_metadata(schema: &mut Schema) {
-    schema.insert(
-        "oneOf".to_owned(),
-        json!([{ "required": ["metadata_file"] }, { "required": ["metadata_url", "idp"] }]),
-    );
+    let either = json!([{ "required": ["metadata_file"] }, { "required": ["metadata_url", "idp"] }]);
+    schema.insert("allOf".to_owned(), json!([{ "oneOf": either }]));
 }
 
 impl Settings {

@@ -33,11 +33,40 @@ fn the_schema_tells_every_key_and_what_is_required() {
     assert_eq!(backend.kind(), "saml");
     let schema = backend.config_schema();
     let either = json!([{ "required": ["metadata_file"] }, { "required": ["metadata_url", "idp"] }]);
-    assert_eq!(schema["oneOf"], either);
+    assert_eq!(schema["allOf"], json!([{ "oneOf": either }]));
     assert_eq!(schema["additionalProperties"], json!(false));
     let keys = schema["properties"].as_object().expect("properties");
     assert!(keys.len() > 10);
     for (key, described) in keys {
         assert!(described["description"].as_str().is_some_and(|text| !text.is_empty()), "{key}: {schema}");
     }
+}
+
+#[tokio::test]
+async fn our_metadata_is_the_same_before_theirs_is_there() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("idp.xml");
+    let endpoints = Url::parse("https://matrix.ac.cdl/_usher/saml/corp/").expect("a URL");
+    let config = json!({ "metadata_file": path, "signed": "both" });
+    let before = backend().introduction(&endpoints, config.clone()).expect("a document").expect("a document");
+    fs::write(&path, IDP.metadata().expect("metadata")).expect("a file");
+    let provider = built(config).await.expect("a provider");
+    let entropy = usher_core::testing::SeededEntropy::new(1);
+    let ctx = usher_core::Ctx { now: crate::testing::NOW, skew: crate::testing::SKEW, entropy: &entropy };
+    let published = provider.document(&ctx, "metadata").await.expect("a document");
+    assert_eq!(String::from_utf8(before.body), String::from_utf8(published.body));
+    for (name, config) in [
+        ("nothing of theirs at all", json!({})),
+        (
+            "a URL that nobody answers",
+            json!({ "metadata_url": "https://idp.invalid/", "idp": "https://idp.invalid/" }),
+        ),
+    ] {
+        assert!(
+            backend().introduction(&endpoints, config).is_ok_and(|document| document.is_some()),
+            "{name}"
+        );
+    }
+    let error = backend().introduction(&endpoints, json!({ "entity_id": "" })).expect_err("ours is wrong");
+    assert_eq!(error.problems[0].path, "entity_id");
 }

@@ -9,12 +9,11 @@ use std::{
 };
 
 use anyhow::Context as _;
-use usher_core::{ProviderId, provider::Document};
 use usher_http::Outgoing;
 use usher_store::Store;
 
 use crate::{
-    app::{Homeservers, Providers, endpoints},
+    app::{Homeservers, Providers},
     config::{self, Config, Draft, Problems},
     registry::Backends,
 };
@@ -37,6 +36,10 @@ pub(super) struct Checked {
     pub homeservers: Homeservers,
     pub warnings: Problems,
 }
+
+/// What the upstream of a provider has to be given.
+#[cfg(feature = "saml")]
+pub(super) type Introduction = (usher_core::ProviderId, Result<usher_core::provider::Document, Invalid>);
 
 /// Everything that is wrong with a config file.
 #[derive(Clone, Debug)]
@@ -80,10 +83,8 @@ impl ConfigFile {
 
     /// What the upstreams of a kind of provider have to be given, whatever else is wrong with the file, and whatever is not
     /// there yet: each with what its own section says wrong of it.
-    pub(super) fn introductions(
-        &self,
-        kind: &str,
-    ) -> anyhow::Result<Vec<(ProviderId, Result<Document, Invalid>)>> {
+    #[cfg(feature = "saml")]
+    pub(super) fn introductions(&self, kind: &str) -> anyhow::Result<Vec<Introduction>> {
         let outgoing = Outgoing::new(None, DEFAULT_TIMEOUT, DEFAULT_MAX_ANSWER)
             .context("the HTTP client could not be made")?;
         let backends = Backends::compiled_in(&outgoing);
@@ -97,7 +98,7 @@ impl ConfigFile {
         let mut introductions = Vec::new();
         for configured in draft.providers.iter().filter(|configured| configured.kind == kind) {
             let id = &configured.descriptor.id;
-            let endpoints = endpoints(portal, kind, id);
+            let endpoints = crate::app::endpoints(portal, kind, id);
             let introduction = match backend.introduction(&endpoints, configured.section.clone()) {
                 Ok(Some(document)) => Ok(document),
                 Ok(None) => continue,
