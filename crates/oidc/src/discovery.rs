@@ -106,10 +106,10 @@ impl Known {
                 document
             }
         };
-        Self::conclude(document, settings).map_err(Failure::internal)
+        Self::conclude(&document, settings).map_err(Failure::internal)
     }
 
-    fn conclude(document: Document, settings: &Settings) -> Result<Self, Unusable> {
+    fn conclude(document: &Document, settings: &Settings) -> Result<Self, Unusable> {
         let own = &settings.endpoints;
         let place = |what, configured: &Option<Url>, named: Option<&Value>| {
             let target = match configured {

@@ -84,6 +84,8 @@ pub(crate) enum GateError {
     Markup,
     #[error("the message is not well-formed XML")]
     NotXml,
+    #[error("a name begins with a colon")]
+    Name,
     #[error("the root is not the expected element")]
     Root,
     #[error("an ID is no NCName")]
@@ -117,6 +119,7 @@ pub(crate) fn pass(text: &str, root: Root) -> Result<Passed<'_>, GateError> {
     })?;
     check_depth(&document)?;
     check_ids(&document)?;
+    check_names(&document, text)?;
     let (element, name) = (document.root_element(), root.name());
     if !is(element, name.0, name.1) {
         return Err(GateError::Root);
@@ -180,6 +183,15 @@ fn check_ids(document: &Document<'_>) -> Result<(), GateError> {
         }
     }
     Ok(())
+}
+
+/// A name that begins with a colon has an empty prefix to `roxmltree`, and to libxml2 the colon is a part of it.
+fn check_names(document: &Document<'_>, text: &str) -> Result<(), GateError> {
+    let mut attributes = document.descendants().flat_map(|node| node.attributes());
+    let has_bad = text.contains("<:")
+        || text.contains("</:")
+        || attributes.any(|attribute| text[attribute.range().start..].starts_with(':'));
+    if has_bad { Err(GateError::Name) } else { Ok(()) }
 }
 
 /// ASCII of <https://www.w3.org/TR/xml-names/#NT-NCName>: no identity provider has been seen to use more.

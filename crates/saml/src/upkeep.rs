@@ -170,7 +170,7 @@ impl Upkeep {
         let Some(document) = copy.read().await else { return };
         match self.take(Arc::new(document), now).await {
             Ok(()) => {
-                tracing::info!(idp = %self.entity_id, "the metadata of the last run is used until it is fetched anew")
+                tracing::info!(idp = %self.entity_id, "the metadata of the last run is used until it is fetched anew");
             }
             Err(cause) => self.tell(&cause, "metadata_cache_dir"),
         }
@@ -233,7 +233,7 @@ impl Upkeep {
 fn shortened(pause: Duration, entropy: &dyn Entropy) -> Duration {
     let mut byte = [0];
     entropy.fill(&mut byte);
-    pause - pause / 10 * u32::from(byte[0]) / 255
+    pause.saturating_sub(pause / 10 * u32::from(byte[0]) / 255)
 }
 
 #[cfg(test)]

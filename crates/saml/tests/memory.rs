@@ -79,7 +79,7 @@ async fn no_message_takes_more_memory_than_a_large_one_is() -> anyhow::Result<()
         ("a namespace as long as half a message", signed(namespace(90_000, 15_000)), "malformed"),
         ("a namespace as long as may be", signed(namespace(256, 15_000)), "unverified"),
         ("elements that pass", signed("<a/>".repeat(19_000)), "unverified"),
-        ("attributes that pass", signed(format!("<a {}/>", "b=\"\" ".repeat(1)).repeat(9_000)), "unverified"),
+        ("attributes that pass", signed("<a b=\"\" />".repeat(9_000)), "unverified"),
         ("namespaces that pass", signed("<a xmlns=\"urn:b\"/>".repeat(2_000)), "unverified"),
     ] {
         let form = form_urlencoded::Serializer::new(String::new())

@@ -189,7 +189,15 @@ class IdentityProvider:
         text = str(response)
         encrypts_with = setup.get("encrypts_with")
         if assertion is not None and encrypts_with:
-            text = str(pre_encrypt_assertion(response))
+            tag = assertion._to_element_tree().tag
+            enclosing = pre_encrypt_assertion(response)
+            # What signs the response canonicalizes it, and that leaves out prefixes that ciphertext alone uses: the library
+            # has assertions declare their own by default. Without a signature around it, prefixes are the response's.
+            text = (
+                enclosing.get_xml_string_with_self_contained_assertion_within_encrypted_assertion(tag)
+                if "response" in setup["signs"]
+                else str(enclosing)
+            )
         if assertion is not None and "assertion" in setup["signs"]:
             text = sign(text, assertion)
         if assertion is not None and encrypts_with:

@@ -61,7 +61,9 @@ pub(super) async fn post(app: web::Data<App>, request: HttpRequest, payload: web
         Ok(BrowserStep::Redirect(url)) => {
             page(&app, &request, StatusCode::OK, &Page::Onward { url: url.as_str() }, &[], &[])
         }
-        Ok(step @ BrowserStep::PostForm { .. }) => http::step(&app, &request, &step, &[]),
+        Ok(step @ (BrowserStep::PostForm { .. } | BrowserStep::Ask(_))) => {
+            http::step(&app, &request, &step, &[])
+        }
         Err(error) => problem(&app, &request, &error),
     }
 }

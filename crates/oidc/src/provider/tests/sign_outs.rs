@@ -11,7 +11,9 @@ async fn place(corp: &Corp, return_to: Option<&str>) -> Option<Url> {
     let wish = SignOut { return_to: return_to.as_ref(), locale: "fr" };
     match corp.provider.sign_out(&corp.ctx(), &wish).await.expect("an answer") {
         Some(BrowserStep::Redirect(place)) => Some(place),
-        Some(step @ BrowserStep::PostForm { .. }) => panic!("not a redirect: {step:?}"),
+        Some(step @ (BrowserStep::PostForm { .. } | BrowserStep::Ask(_))) => {
+            panic!("not a redirect: {step:?}")
+        }
         None => None,
     }
 }
