@@ -32,12 +32,12 @@ const FIND_PERSON: &str = "
 const INSERT_TOKEN: &str = "
     INSERT INTO login_tokens
         (token_hash, attempt_hash, mxid, audience, provider, issuer, subject, upstream_session_hash,
-         state, issued_at, lifetime, expires_at, keep_until)
-    SELECT $1, $2, $3, $4, $5, $6, $7, $8, 'issued', $9, $10, $11, $12
+         state, issued_at, lifetime, expires_at, keep_until, begun_at)
+    SELECT $1, $2, $3, $4, $5, $6, $7, $8, 'issued', $9, $10, $11, $12, $13
     WHERE NOT (EXISTS (SELECT 1 FROM logouts WHERE logouts.upstream_session_hash = $8)
         OR EXISTS (SELECT 1 FROM logouts
             WHERE logouts.provider = $5 AND logouts.issuer = $6 AND logouts.subject = $7
-                AND logouts.upstream_session_hash IS NULL AND logouts.received_at >= $13))
+                AND (logouts.upstream_session_hash IS NULL OR $8 IS NULL) AND logouts.received_at >= $13))
     ON CONFLICT DO NOTHING";
 
 const CLAIM: &str = "
@@ -55,9 +55,11 @@ const CLAIM: &str = "
                 WHERE logouts.upstream_session_hash = login_tokens.upstream_session_hash)
             OR EXISTS (SELECT 1 FROM logouts
                 WHERE logouts.provider = login_tokens.provider AND logouts.issuer = login_tokens.issuer
-                    AND logouts.subject = login_tokens.subject AND logouts.upstream_session_hash IS NULL
-                    AND logouts.received_at >= login_tokens.issued_at))
-    RETURNING mxid, device_id, provider, issuer, subject, upstream_session_hash";
+                    AND logouts.subject = login_tokens.subject
+                    AND (logouts.upstream_session_hash IS NULL OR login_tokens.upstream_session_hash IS NULL)
+                    AND logouts.received_at >= COALESCE(login_tokens.begun_at, login_tokens.issued_at)))
+    RETURNING mxid, device_id, provider, issuer, subject, upstream_session_hash,
+        COALESCE(begun_at, issued_at) AS begun_at";
 
 const REDEEM: &str = "
     UPDATE login_tokens SET state = 'redeemed', lease = NULL, claimed_until = NULL
@@ -66,20 +68,22 @@ const REDEEM: &str = "
                 WHERE logouts.upstream_session_hash = login_tokens.upstream_session_hash)
             OR EXISTS (SELECT 1 FROM logouts
                 WHERE logouts.provider = login_tokens.provider AND logouts.issuer = login_tokens.issuer
-                    AND logouts.subject = login_tokens.subject AND logouts.upstream_session_hash IS NULL
-                    AND logouts.received_at >= login_tokens.issued_at))";
+                    AND logouts.subject = login_tokens.subject
+                    AND (logouts.upstream_session_hash IS NULL OR login_tokens.upstream_session_hash IS NULL)
+                    AND logouts.received_at >= COALESCE(login_tokens.begun_at, login_tokens.issued_at)))";
 
 const INSERT_SESSION: &str = "
     INSERT INTO sessions
-        (mxid, device_id, provider, issuer, subject, upstream_session_hash, opened_at, ended_at)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, NULL)
+        (mxid, device_id, provider, issuer, subject, upstream_session_hash, opened_at, ended_at, begun_at)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, NULL, $8)
     ON CONFLICT (mxid, device_id) DO UPDATE SET
         provider = excluded.provider,
         issuer = excluded.issuer,
         subject = excluded.subject,
         upstream_session_hash = excluded.upstream_session_hash,
         opened_at = excluded.opened_at,
-        ended_at = NULL";
+        ended_at = NULL,
+        begun_at = excluded.begun_at";
 
 pub(crate) enum Pools {
     Sqlite { writer: SqlitePool, reader: SqlitePool },
@@ -114,6 +118,7 @@ pub(crate) struct Claimed {
     issuer: String,
     subject: String,
     upstream_session_hash: Option<String>,
+    begun_at: i64,
 }
 
 type PersonRow = (String, Option<String>, Option<String>, Option<String>);
@@ -138,7 +143,7 @@ macro_rules! redeem_in {
         }
         let session = sqlx::query(INSERT_SESSION).bind(&$claimed.mxid).bind(&$claimed.device_id);
         let session = session.bind(&$claimed.provider).bind(&$claimed.issuer).bind(&$claimed.subject);
-        let session = session.bind(&$claimed.upstream_session_hash).bind($now);
+        let session = session.bind(&$claimed.upstream_session_hash).bind($now).bind($claimed.begun_at);
         session.execute(&mut *tx).await?;
         tx.commit().await?;
         Ok(true)

@@ -49,7 +49,13 @@ pub(crate) async fn receive(
     tracing::Span::current().record("provider.id", provider.as_str());
     let now = app.clock.now();
     let ctx = Ctx { now, skew: configured.skew, entropy: &*app.entropy };
+    // Anybody can send one, and each may cost a signature to verify.
+    let busy = |_| LogoutError::Provider(ProviderError::unavailable("too many answers are being verified"));
+    let verifying = configured.verifying.try_acquire().map_err(busy)?;
     let notice = configured.provider.logout(&ctx, callback).await.map_err(LogoutError::Provider)?;
+    drop(verifying);
+    // Only now: keys may have had to be fetched, and logins went on meanwhile.
+    let now = app.clock.now();
     let LogoutNotice { issuer, subject, upstream_session, proof, spend, reply } = notice;
     let upstream_session =
         upstream_session.map(|session| UpstreamSessionHash::of(provider, &issuer, &session));

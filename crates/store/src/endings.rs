@@ -48,7 +48,8 @@ pub async fn insert_due(db: impl Into<Db<'_>>, now: Timestamp) -> Result<u64, St
                SELECT sessions.mxid, sessions.device_id, sessions.opened_at
                FROM logouts JOIN sessions ON sessions.provider = logouts.provider
                    AND sessions.issuer = logouts.issuer AND sessions.subject = logouts.subject
-               WHERE logouts.upstream_session_hash IS NULL AND sessions.opened_at <= logouts.received_at
+               WHERE (logouts.upstream_session_hash IS NULL OR sessions.upstream_session_hash IS NULL)
+                   AND COALESCE(sessions.begun_at, sessions.opened_at) <= logouts.received_at
                    AND sessions.ended_at IS NULL AND logouts.ends_sessions = 1) AS ended
          JOIN accounts ON accounts.mxid = ended.mxid
          WHERE accounts.state = 'active' AND NOT EXISTS

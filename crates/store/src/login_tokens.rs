@@ -71,6 +71,8 @@ pub struct Claimed {
     pub subject: Subject,
     /// The provider's session.
     pub upstream_session: Option<UpstreamSessionHash>,
+    /// When they were sent to the provider.
+    pub begun_at: Timestamp,
 }
 
 impl Claimed {
@@ -94,7 +96,7 @@ pub enum Refused {
 }
 
 /// The person is still linked to the account, the account can be logged in to, and the person has not been logged out at the
-/// provider since the token was issued.
+/// provider since their login began.
 macro_rules! account_is_good {
     () => {
         concat!(
@@ -107,7 +109,7 @@ macro_rules! account_is_good {
                 "login_tokens.provider",
                 "login_tokens.issuer",
                 "login_tokens.subject",
-                "login_tokens.issued_at"
+                "COALESCE(login_tokens.begun_at, login_tokens.issued_at)"
             )
         )
     };
@@ -123,8 +125,8 @@ pub async fn insert(db: impl Into<Db<'_>>, new: &NewLoginToken<'_>) -> Result<bo
         concat!(
             "INSERT INTO login_tokens
              (token_hash, attempt_hash, mxid, audience, provider, issuer, subject, upstream_session_hash,
-              state, issued_at, lifetime, expires_at, keep_until)
-         SELECT $1, $2, $3, $4, $5, $6, $7, $8, 'issued', $9, $10, $11, $12
+              state, issued_at, lifetime, expires_at, keep_until, begun_at)
+         SELECT $1, $2, $3, $4, $5, $6, $7, $8, 'issued', $9, $10, $11, $12, $13
          WHERE NOT ",
             has_ended!("$8", "$5", "$6", "$7", "$13"),
             " ON CONFLICT DO NOTHING"
@@ -164,7 +166,8 @@ pub async fn claim(db: impl Into<Db<'_>>, claim: &Claim<'_>) -> Result<Option<Cl
                  AND (state = 'issued' OR (state = 'claimed' AND claimed_until <= $5))
                  AND ($6 IS NULL OR audience = $6) AND ",
             account_is_good!(),
-            " RETURNING mxid, device_id, provider, issuer, subject, upstream_session_hash"
+            " RETURNING mxid, device_id, provider, issuer, subject, upstream_session_hash,
+                 COALESCE(begun_at, issued_at) AS begun_at"
         ),
         claim.token.as_str(),
         claim.lease.as_str(),
@@ -283,13 +286,27 @@ pub async fn redeem(db: impl Into<Db<'_>>, token: &TokenHash, lease: &Lease) -> 
                 "login_tokens.provider",
                 "login_tokens.issuer",
                 "login_tokens.subject",
-                "login_tokens.issued_at"
+                "COALESCE(login_tokens.begun_at, login_tokens.issued_at)"
             )
         ),
         token.as_str(),
         lease.as_str(),
     )?;
     Ok(redeemed == 1)
+}
+
+/// Ends a token for good although its person has been logged out at the provider, so that what the homeserver opened is not
+/// delivered but known, and can be ended. `false`: the lease is another's by now.
+#[tracing::instrument(level = "debug", skip_all)]
+pub async fn spend(db: impl Into<Db<'_>>, token: &TokenHash, lease: &Lease) -> Result<bool, StoreError> {
+    let spent = execute!(
+        db,
+        "UPDATE login_tokens SET state = 'redeemed', lease = NULL, claimed_until = NULL
+         WHERE token_hash = $1 AND state = 'claimed' AND lease = $2",
+        token.as_str(),
+        lease.as_str(),
+    )?;
+    Ok(spent == 1)
 }
 
 /// Forgets tokens whose attempt's cookie opens nothing any more and that nobody holds, at most `limit` and at most [`SWEEP_BATCH`];
@@ -315,6 +332,7 @@ struct ClaimedRow {
     issuer: String,
     subject: String,
     upstream_session_hash: Option<String>,
+    begun_at: i64,
 }
 
 impl TryFrom<ClaimedRow> for Claimed {
@@ -335,6 +353,7 @@ impl TryFrom<ClaimedRow> for Claimed {
             issuer: parsed("login_tokens.issuer", row.issuer)?,
             subject: parsed("login_tokens.subject", row.subject)?,
             upstream_session,
+            begun_at: Timestamp::from_millis(row.begun_at),
         })
     }
 }

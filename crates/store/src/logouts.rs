@@ -18,7 +18,8 @@ pub struct NewLogout<'a> {
     pub issuer: &'a Issuer,
     /// Whose sessions; of whomever the session is, if absent.
     pub subject: Option<&'a Subject>,
-    /// Which session; all that the subject has had until now, if absent. One of the two is there.
+    /// Which session; all that the subject has had until now, if absent. One of the two is there. If both are, what is the
+    /// subject's and has no session's name is meant too (Back-Channel Logout 1.0 section 2.4: either identifies it).
     pub upstream_session: Option<&'a UpstreamSessionHash>,
     /// Whether sessions at homeservers end, too.
     pub ends_sessions: bool,
@@ -28,7 +29,8 @@ pub struct NewLogout<'a> {
     pub keep_until: Timestamp,
 }
 
-/// The provider's session of a login token's row has ended, or all that its subject began before a logout.
+/// The provider's session of a login token's row has ended, or all that its subject began before a logout; if a logout names a
+/// session, all that has no session's name.
 macro_rules! has_ended {
     ($upstream_session:literal, $provider:literal, $issuer:literal, $subject:literal, $begun_at:literal) => {
         concat!(
@@ -40,7 +42,9 @@ macro_rules! has_ended {
             $issuer,
             " AND logouts.subject = ",
             $subject,
-            " AND logouts.upstream_session_hash IS NULL AND logouts.received_at >= ",
+            " AND (logouts.upstream_session_hash IS NULL OR ",
+            $upstream_session,
+            " IS NULL) AND logouts.received_at >= ",
             $begun_at,
             "))"
         )

@@ -19,6 +19,8 @@ pub struct NewSession<'a> {
     pub person: PersonKey<'a>,
     /// The provider's session they signed in with.
     pub upstream_session: Option<&'a UpstreamSessionHash>,
+    /// When they were sent to the provider: a logout since then is about this session too.
+    pub begun_at: Timestamp,
     /// When.
     pub opened_at: Timestamp,
 }
@@ -29,15 +31,16 @@ pub async fn insert(db: impl Into<Db<'_>>, session: &NewSession<'_>) -> Result<(
     execute!(
         db,
         "INSERT INTO sessions
-             (mxid, device_id, provider, issuer, subject, upstream_session_hash, opened_at, ended_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, NULL)
+             (mxid, device_id, provider, issuer, subject, upstream_session_hash, opened_at, ended_at, begun_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, NULL, $8)
          ON CONFLICT (mxid, device_id) DO UPDATE SET
              provider = excluded.provider,
              issuer = excluded.issuer,
              subject = excluded.subject,
              upstream_session_hash = excluded.upstream_session_hash,
              opened_at = excluded.opened_at,
-             ended_at = NULL",
+             ended_at = NULL,
+             begun_at = excluded.begun_at",
         session.mxid.as_str(),
         session.device_id.as_str(),
         session.person.provider.as_str(),
@@ -45,6 +48,7 @@ pub async fn insert(db: impl Into<Db<'_>>, session: &NewSession<'_>) -> Result<(
         session.person.subject.as_str(),
         session.upstream_session.map(UpstreamSessionHash::as_str),
         session.opened_at.as_millis(),
+        session.begun_at.as_millis(),
     )?;
     Ok(())
 }

@@ -56,7 +56,8 @@ async fn a_login_of_a_known_person_takes_seven_statements() -> anyhow::Result<()
     assert!(login_tokens::claim(&store, &claim).await?.is_some());
     let mut tx = store.begin().await?;
     assert!(login_tokens::redeem(&mut tx, &token, &lease).await?);
-    let session = NewSession { mxid, device_id, person, upstream_session: None, opened_at: now };
+    let session =
+        NewSession { mxid, device_id, person, upstream_session: None, begun_at: now, opened_at: now };
     sessions::insert(&mut tx, &session).await?;
     tx.commit().await?;
     assert_eq!(statements() - before, 7);

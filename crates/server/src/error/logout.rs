@@ -18,7 +18,7 @@ impl From<&LogoutError> for NoticeProblem {
             }
             LogoutError::Provider(
                 ProviderError::Unverified(_) | ProviderError::Refused(_) | ProviderError::BadCredentials,
-            ) => (Loudness::Warn, refused("the logout notice is not to be believed")),
+            ) => (Loudness::Debug, refused("the logout notice is not to be believed")),
             LogoutError::Provider(ProviderError::Unavailable(_)) => (
                 Loudness::Error,
                 later(StatusCode::SERVICE_UNAVAILABLE, "the notice cannot be verified at the moment"),

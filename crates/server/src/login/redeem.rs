@@ -11,7 +11,7 @@ use ruma_common::{OwnedDeviceId, OwnedServerName, OwnedUserId, ServerName};
 use usher_core::{Entropy, Timestamp};
 use usher_homeserver::{HandoffError, LogIn, Session};
 use usher_store::{
-    Lease, StoreError, TokenHash,
+    Lease, StoreError, TokenHash, endings,
     login_tokens::{self, ChosenDevice, Claim, Claimed, Refused},
     sessions::{self, NewSession},
 };
@@ -121,7 +121,7 @@ pub async fn redeem(app: &App, login: &TokenLogin) -> Result<LoggedIn, RedeemErr
     }
     match hand_off(homeserver, &claimed, login).await {
         Ok(session) => {
-            finish(app, &token_hash, &lease, &claimed, &session).await?;
+            finish(app, homeserver, &token_hash, &lease, &claimed, &session).await?;
             tracing::info!(user.mxid = %claimed.mxid, device.id = ?session.device_id.as_str(), "session opened");
             Ok(LoggedIn { session, homeserver: claimed.mxid.server_name().to_owned() })
         }
@@ -152,8 +152,12 @@ async fn hand_off(
 }
 
 /// Marks the token as redeemed and remembers the session. Only then may the access token leave.
+///
+/// Whoever was logged out at the provider meanwhile is given nothing; what the homeserver has opened is remembered all the same, so
+/// that it ends.
 async fn finish(
     app: &App,
+    homeserver: &ServedHomeserver,
     token_hash: &TokenHash,
     lease: &Lease,
     claimed: &Claimed,
@@ -161,7 +165,8 @@ async fn finish(
 ) -> Result<(), RedeemError> {
     let now = app.clock.now();
     let mut tx = app.store.begin().await?;
-    if !login_tokens::redeem(&mut tx, token_hash, lease).await? {
+    let is_good = login_tokens::redeem(&mut tx, token_hash, lease).await?;
+    if !is_good && !login_tokens::spend(&mut tx, token_hash, lease).await? {
         return Err(RedeemError::LeaseLost);
     }
     let opened = NewSession {
@@ -169,11 +174,19 @@ async fn finish(
         device_id: &session.device_id,
         person: claimed.person(),
         upstream_session: claimed.upstream_session.as_ref(),
+        begun_at: claimed.begun_at,
         opened_at: now,
     };
     sessions::insert(&mut tx, &opened).await?;
+    if is_good {
+        tx.commit().await?;
+        return Ok(());
+    }
+    endings::insert_due(&mut tx, now).await?;
     tx.commit().await?;
-    Ok(())
+    homeserver.endings.notify_one();
+    tracing::info!(user.mxid = %claimed.mxid, "logged out at the provider while the session was opened: it ends");
+    Err(RedeemError::BadToken)
 }
 
 /// Gives the token back. If the database is away the lease runs out by itself.

@@ -134,7 +134,11 @@ async fn a_logout_during_the_handoff_delivers_no_session() {
     let (answer, ()) = tokio::join!(redeeming, logging_out);
     assert_ne!(answer.status, 200, "{}", answer.body);
     assert!(!answer.body.contains("syt_"), "{}", answer.body);
+    assert_eq!(answer.status, 403, "{}", answer.body);
     assert_eq!(app.redeem(&token).await.status, 403);
+    left(&app, &[]).await;
+    let sql = "SELECT device_id FROM sessions WHERE ended_at IS NOT NULL";
+    app.eventually("what was opened has ended", async || app.column(sql).await.len() == 1).await;
 }
 
 #[tokio::test]

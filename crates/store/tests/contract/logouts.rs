@@ -19,6 +19,8 @@ on_both!(
     sessions_outlive_a_logout_that_is_about_logins_alone,
     a_login_under_way_is_refused_wherever_it_has_come_to,
     a_new_login_is_not_concerned,
+    what_was_begun_before_a_logout_is_concerned_however_late_it_came_through,
+    a_logout_of_a_person_and_a_session_is_about_what_has_no_session_too,
     an_ending_is_claimed_once_and_gone_when_done,
     what_a_denial_ends_is_any_session_of_the_device_but_a_later_one,
     a_logout_and_a_denial_of_one_device_do_not_undo_each_other,
@@ -40,7 +42,14 @@ async fn open(
     at: i64,
 ) -> anyhow::Result<()> {
     let opened_at = ms(at);
-    let new = NewSession { mxid, device_id, person: person.key(), upstream_session: session, opened_at };
+    let new = NewSession {
+        mxid,
+        device_id,
+        person: person.key(),
+        upstream_session: session,
+        begun_at: opened_at,
+        opened_at,
+    };
     Ok(sessions::insert(&db.store, &new).await?)
 }
 
@@ -173,6 +182,81 @@ async fn a_login_under_way_is_refused_wherever_it_has_come_to(db: &TestDb) -> an
             NewLoginToken { upstream_session: Some(&session), ..new_token(&late, &attempt, &alice, &mxid) };
         assert!(!login_tokens::insert(&db.store, &new).await?, "{name}: an attempt that was begun before");
     }
+    Ok(())
+}
+
+async fn what_was_begun_before_a_logout_is_concerned_however_late_it_came_through(
+    db: &TestDb,
+) -> anyhow::Result<()> {
+    let alice = TestPerson::named("alice");
+    let mxid = db.with_account(&alice).await?;
+    let (waiting, used, attempts) = (TokenHash::of("waiting"), TokenHash::of("used"), [attempt(), attempt()]);
+    for (token, attempt) in [&waiting, &used].into_iter().zip(&attempts) {
+        assert!(login_tokens::insert(&db.store, &new_token(token, attempt, &alice, &mxid)).await?);
+    }
+    let (held, device_id) = (lease(), device_id!("D"));
+    let claim = Claim {
+        token: &used,
+        lease: &held,
+        device_id,
+        audience: None,
+        now: ms(1_001),
+        lease_until: ms(1_050),
+    };
+    let claimed = login_tokens::claim(&db.store, &claim).await?.expect("a good token");
+    assert_eq!(claimed.begun_at, ms(500));
+    // Begun at 500, issued at 1,000: a logout of between them, which was kept after both.
+    log_out(db, &alice, None, 900).await?;
+    assert!(!claims(&db.store, &waiting, 1_002).await?, "a token that waits");
+    assert!(!login_tokens::redeem(&db.store, &used, &held).await?, "a token that is in use");
+    assert!(!login_tokens::spend(&db.store, &used, &lease()).await?, "by whoever does not hold it");
+    assert!(login_tokens::spend(&db.store, &used, &held).await?);
+    let opened = NewSession {
+        mxid: &mxid,
+        device_id,
+        person: alice.key(),
+        upstream_session: None,
+        begun_at: claimed.begun_at,
+        opened_at: ms(1_003),
+    };
+    sessions::insert(&db.store, &opened).await?;
+    assert_eq!(due(db, 1_003).await?, ["D"], "a session that was opened since");
+    open(db, &alice, &mxid, device_id!("E"), None, 901).await?;
+    assert_eq!(due(db, 1_020).await?, ["D"], "and none that was begun since");
+    Ok(())
+}
+
+async fn a_logout_of_a_person_and_a_session_is_about_what_has_no_session_too(
+    db: &TestDb,
+) -> anyhow::Result<()> {
+    let alice = TestPerson::named("alice");
+    let mxid = db.with_account(&alice).await?;
+    let (one, two) = (upstream(&alice, "one"), upstream(&alice, "two"));
+    open(db, &alice, &mxid, device_id!("A1"), Some(&one), 10).await?;
+    open(db, &alice, &mxid, device_id!("A2"), Some(&two), 20).await?;
+    open(db, &alice, &mxid, device_id!("A3"), None, 30).await?;
+    let logout = NewLogout {
+        provider: &alice.provider,
+        issuer: &alice.issuer,
+        subject: Some(&alice.subject),
+        upstream_session: Some(&one),
+        ends_sessions: true,
+        received_at: ms(40),
+        keep_until: ms(2_000),
+    };
+    logouts::insert(&db.store, &logout, &Counting).await?;
+    assert_eq!(due(db, 40).await?, ["A1", "A3"], "the other session is another");
+    let token = TokenHash::of("t");
+    let attempts = [attempt(), attempt()];
+    let of_session = NewLoginToken {
+        upstream_session: Some(&two),
+        begun_at: ms(39),
+        ..new_token(&token, &attempts[0], &alice, &mxid)
+    };
+    assert!(login_tokens::insert(&db.store, &of_session).await?);
+    let token = TokenHash::of("u");
+    let without = NewLoginToken { begun_at: ms(39), ..new_token(&token, &attempts[1], &alice, &mxid) };
+    assert!(!login_tokens::insert(&db.store, &without).await?);
     Ok(())
 }
 

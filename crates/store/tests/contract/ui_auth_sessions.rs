@@ -505,8 +505,14 @@ async fn providers_are_listed_by_their_last_use(db: &TestDb) -> anyhow::Result<(
         links::insert(&db.store, &person.key(), &user, ms(0)).await?;
         let Some(device_id) = device else { continue };
         let opened_at = ms(at);
-        let session =
-            OpenedSession { mxid: &user, device_id, person: person.key(), upstream_session: None, opened_at };
+        let session = OpenedSession {
+            mxid: &user,
+            device_id,
+            person: person.key(),
+            upstream_session: None,
+            begun_at: opened_at,
+            opened_at,
+        };
         sessions::insert(&db.store, &session).await?;
     }
     let listed = links::list_by_last_use(&db.store, &user, 10).await?;
