@@ -175,6 +175,26 @@ fn people_of_three_departments_sign_in_in_every_way_there_is() -> anyhow::Result
 }
 
 #[test]
+fn a_third_department_shares_a_homeserver_and_its_people_land_there() -> anyhow::Result<()> {
+    run(async {
+        let provider = oidc_provider().await?;
+        let shared = |portal: &mut Portal| {
+            let name = |index: usize| portal.homeservers[index]["server_name"].clone();
+            portal.selection = Some(json!([{ "attribute": { "name": "department", "rows": [
+                { "value": "engineering", "homeserver": name(0) },
+                { "value": "history", "homeserver": name(1) },
+                { "value": "physics", "homeserver": name(1) },
+            ] } }]));
+        };
+        let world = world(Kind::Sqlite, plain, shared).await?;
+        for username in ["alice", "carol", "erin"] {
+            lands(&world, provider, username).await?;
+        }
+        Ok(())
+    })
+}
+
+#[test]
 fn a_person_who_cancels_is_told_so_and_can_try_again() -> anyhow::Result<()> {
     run(async {
         let world = world(Kind::Sqlite, plain, |_| {}).await?;

@@ -191,7 +191,12 @@ impl<'a> Browser<'a> {
             request = request.header("content-type", "application/x-www-form-urlencoded").body(form);
         }
         let answer = Answer::read(request).await;
-        self.cookies.extend(answer.cookies());
+        for cookie in answer.cookies() {
+            // One of a name that is there already takes its place, as in any browser.
+            let name = cookie.split('=').next().unwrap_or_default().to_owned();
+            self.cookies.retain(|kept| kept.split('=').next() != Some(name.as_str()));
+            self.cookies.push(cookie);
+        }
         answer
     }
 
