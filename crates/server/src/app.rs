@@ -27,7 +27,7 @@ use crate::{
 /// Longest answer read of a homeserver. Logins are a few hundred bytes; device lists some kilobytes.
 const MAX_HOMESERVER_ANSWER: usize = 1 << 20;
 
-/// Answers of one provider verified at once; beyond, people are asked to try again. Each is one call to the provider.
+/// Answers of one provider verified at once, and as many logout notices; beyond, people are asked to try again. Each is one call to the provider.
 const MAX_VERIFYING: usize = 256;
 
 /// One portal.
@@ -86,6 +86,8 @@ pub struct ConfiguredProvider {
     pub require: Vec<Requirement>,
     /// Answers that are being verified: a stranger with one attempt can send as many as they like.
     pub verifying: Arc<Semaphore>,
+    /// Logout notices that are: anybody can send them, and they keep nobody from signing in.
+    pub hearing: Arc<Semaphore>,
 }
 
 /// The configured providers, in order.
@@ -191,7 +193,7 @@ impl Providers {
                         let separator = if warning.path.is_empty() { "" } else { "." };
                         problems.warn(format!("{path}.{kind}{separator}{}", warning.path), warning.message);
                     }
-                    let verifying = Arc::new(Semaphore::new(MAX_VERIFYING));
+                    let [verifying, hearing] = [(); 2].map(|()| Arc::new(Semaphore::new(MAX_VERIFYING)));
                     providers.push(ConfiguredProvider {
                         kind: kind.clone(),
                         provider,
@@ -202,6 +204,7 @@ impl Providers {
                         sign_out: configured.sign_out,
                         require: configured.require.clone(),
                         verifying,
+                        hearing,
                     });
                 }
                 Err(error) => {

@@ -28,6 +28,9 @@ pub(crate) enum LogoutError {
     /// It is none, or not believable.
     #[error("the logout notice was refused")]
     Provider(#[source] ProviderError),
+    /// Too many others are being verified.
+    #[error("too many logout notices are being verified")]
+    Busy,
     /// It was seen before.
     #[error("the logout notice was used before")]
     Replayed,
@@ -50,10 +53,9 @@ pub(crate) async fn receive(
     let now = app.clock.now();
     let ctx = Ctx { now, skew: configured.skew, entropy: &*app.entropy };
     // Anybody can send one, and each may cost a signature to verify.
-    let busy = |_| LogoutError::Provider(ProviderError::unavailable("too many answers are being verified"));
-    let verifying = configured.verifying.try_acquire().map_err(busy)?;
+    let hearing = configured.hearing.try_acquire().map_err(|_| LogoutError::Busy)?;
     let notice = configured.provider.logout(&ctx, callback).await.map_err(LogoutError::Provider)?;
-    drop(verifying);
+    drop(hearing);
     // Only now: keys may have had to be fetched, and logins went on meanwhile.
     let now = app.clock.now();
     let LogoutNotice { issuer, subject, upstream_session, proof, spend, reply } = notice;

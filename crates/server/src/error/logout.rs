@@ -26,6 +26,11 @@ impl From<&LogoutError> for NoticeProblem {
             LogoutError::Provider(ProviderError::Internal(_)) => {
                 (Loudness::Error, later(StatusCode::INTERNAL_SERVER_ERROR, "the notice cannot be verified"))
             }
+            // Strangers can bring it about.
+            LogoutError::Busy => (
+                Loudness::Debug,
+                later(StatusCode::SERVICE_UNAVAILABLE, "too many notices are being verified at the moment"),
+            ),
             LogoutError::Replayed => (Loudness::Warn, refused("the logout notice was used before")),
             LogoutError::Nobody => (Loudness::Warn, refused("the logout notice is about nobody")),
             LogoutError::Store(StoreError::Unavailable(_)) => (

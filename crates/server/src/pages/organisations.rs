@@ -8,16 +8,17 @@ use super::Locale;
 /// The page's values, names in the person's language.
 pub(super) fn context(page: &Organisations, locale: Locale) -> Value {
     let entry = |organisation: &Organisation| entry(organisation, locale);
-    let found: Vec<_> = page.found.iter().map(entry).collect();
+    let found: Vec<_> = page.found.iter().take(Organisations::MAX_FOUND).map(entry).collect();
     let fields: Vec<_> = page.fields.iter().map(|(name, value)| vec![name.clone(), value.clone()]).collect();
     context! {
         action => page.search.as_str(),
         fields,
+        search_field => Organisations::SEARCH,
         searched => page.searched.as_str(),
         last => page.last.as_ref().map(|(organisation, _)| entry(organisation)),
         forget => page.last.as_ref().map(|(_, forget)| forget.as_str()),
-        more => page.total > page.found.len(),
-        shown => page.found.len().to_string(),
+        more => page.total > found.len(),
+        shown => found.len().to_string(),
         total => page.total.to_string(),
         found,
     }

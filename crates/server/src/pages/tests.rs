@@ -106,6 +106,7 @@ fn every_page_renders_in_every_language() {
             Page::Picker { providers: &providers },
             Page::Organisations { page: &organisations(2) },
             Page::Organisations { page: &organisations(0) },
+            Page::Organisations { page: &organisations(100) },
             Page::Chooser {
                 homeservers: &homeservers,
                 action: "/choose",

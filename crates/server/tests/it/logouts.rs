@@ -121,6 +121,25 @@ async fn a_logout_kills_a_login_wherever_it_has_come_to() {
 }
 
 #[tokio::test]
+async fn notices_and_logins_do_not_keep_each_other_waiting() {
+    let app = start().await;
+    sign_in(&app, "A").await;
+    let id = usher_core::ProviderId::parse("idp").expect("an id");
+    let provider = app.app.providers.get(&id).expect("configured");
+    let all = |semaphore: &tokio::sync::Semaphore| u32::try_from(semaphore.available_permits()).expect("few");
+    let notice = [("signature", "good"), ("key", "1"), ("session", "A")];
+
+    let heard = provider.hearing.try_acquire_many(all(&provider.hearing)).expect("nobody sends any yet");
+    assert_eq!(notify(&app, &notice).await.status, 503, "as many as may be");
+    sign_in(&app, "B").await;
+    drop(heard);
+
+    let verified = provider.verifying.try_acquire_many(all(&provider.verifying)).expect("nobody signs in");
+    assert_eq!(notify(&app, &notice).await.status, 200, "many sign in");
+    drop(verified);
+}
+
+#[tokio::test]
 async fn a_logout_during_the_handoff_delivers_no_session() {
     let app = start().await;
     let token = post_in(&app, &begin(&app, TRUSTED).await, "alice", "one", "S").await.login_token();
