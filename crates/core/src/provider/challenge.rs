@@ -49,7 +49,7 @@ pub struct Challenge {
     pub step: BrowserStep,
     /// What the provider must remember; sealed into the attempt's cookie.
     pub state: ProviderState,
-    /// How the browser will come back, which decides the cookie's `SameSite`.
+    /// How the browser will come back, which decides the cookie's `SameSite` from here on.
     pub returns_by: ReturnTrip,
 }
 
@@ -81,9 +81,11 @@ impl fmt::Debug for BrowserStep {
 }
 
 /// How the browser comes back from the provider.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ReturnTrip {
     /// A top-level navigation (GET): a `SameSite=Lax` cookie is sent.
+    #[default]
     Navigation,
     /// A cross-site form post (SAML POST binding, OIDC `form_post`): only a `SameSite=None` cookie is sent.
     CrossSitePost,

@@ -5,9 +5,7 @@
 use usher_core::{Candidate, Identity, provider::OneTime};
 use usher_store::{AttemptHash, pending};
 
-use super::{
-    Attempt, Choice, ClientRedirect, FinishError, Finished, Jar, SameSite, Step, begin::keep, land::Arrival,
-};
+use super::{Attempt, Choice, ClientRedirect, FinishError, Finished, Jar, Step, begin::keep, land::Arrival};
 use crate::{app::App, config::UsedAttributes, login::spend_keys};
 
 /// Shows the page that asks, for the first time or again.
@@ -26,12 +24,12 @@ pub(super) async fn ask(
     };
     let csrf = choice.csrf.clone();
     attempt.step = Step::Choose(choice);
-    let cookies = if let Some(cookies) = keep(app, &attempt, SameSite::Lax, jar) {
+    let cookies = if let Some(cookies) = keep(app, &attempt, jar) {
         cookies
     } else {
         // A long address, and a long name or ticket beside it: the page's form carries the address.
         attempt = attempt.without_client();
-        keep(app, &attempt, SameSite::Lax, jar).ok_or(FinishError::TooLarge)?
+        keep(app, &attempt, jar).ok_or(FinishError::TooLarge)?
     };
     Ok(Finished::Choose { attempt: Box::new(attempt), csrf, client, candidates, cookies })
 }

@@ -3,7 +3,7 @@
 use ruma_common::{OwnedServerName, UserId};
 use usher_core::{
     Ctx, Freshness, Handle, Issuer, ProviderError, ProviderId, Purpose,
-    provider::{BrowserStep, Challenge, Hints},
+    provider::{BrowserStep, Challenge, Hints, ReturnTrip},
 };
 
 use super::{
@@ -90,6 +90,7 @@ async fn begin_for(
         issuer,
         hints,
         client_hash: None,
+        returns_by: ReturnTrip::Navigation,
         started: now,
         step: Step::Answer(usher_core::provider::ProviderState::new(String::new())),
     };
@@ -109,31 +110,26 @@ pub(super) fn remember(
     jar: &Jar,
 ) -> Result<(BrowserStep, Vec<SetCookie>), BeginError> {
     attempt.step = Step::Answer(challenge.state);
-    let same_site = challenge.returns_by.into();
+    attempt.returns_by = challenge.returns_by;
     let forgotten = match &challenge.step {
         BrowserStep::Ask(page) if page.is_forgotten => {
             Some(SetCookie::Origin(attempt.provider.clone(), None))
         }
         BrowserStep::Ask(_) | BrowserStep::Redirect(_) | BrowserStep::PostForm { .. } => None,
     };
-    if let Some(mut cookies) = keep(app, attempt, same_site, jar) {
+    if let Some(mut cookies) = keep(app, attempt, jar) {
         cookies.extend(forgotten);
         return Ok((challenge.step, cookies));
     }
     // A long address: the client's wishes are on their way by now, and need not be remembered.
     attempt.hints = Hints { register: attempt.hints.register, ..Hints::default() };
-    let mut cookies = keep(app, attempt, same_site, jar).ok_or(BeginError::TooLarge)?;
+    let mut cookies = keep(app, attempt, jar).ok_or(BeginError::TooLarge)?;
     cookies.extend(forgotten);
     Ok((challenge.step, cookies))
 }
 
 /// The attempt's cookie and those that make room for it; `None` if it is too large.
-pub(super) fn keep(
-    app: &App,
-    attempt: &Attempt,
-    same_site: super::SameSite,
-    jar: &Jar,
-) -> Option<Vec<SetCookie>> {
+pub(super) fn keep(app: &App, attempt: &Attempt, jar: &Jar) -> Option<Vec<SetCookie>> {
     let value = attempt.seal(&app.keyring, &*app.entropy);
     let bytes = cookie_name(&attempt.handle).len() + value.len();
     if bytes > MAX_COOKIE_BYTES {
@@ -142,6 +138,6 @@ pub(super) fn keep(
     let room = jar.make_room(&attempt.handle, bytes);
     let mut cookies: Vec<_> = room.into_iter().map(SetCookie::Drop).collect();
     let (handle, max_age) = (attempt.handle.clone(), app.config.login.attempt_lifetime);
-    cookies.push(SetCookie::Keep { handle, value, max_age, same_site });
+    cookies.push(SetCookie::Keep { handle, value, max_age, same_site: attempt.returns_by.into() });
     Some(cookies)
 }

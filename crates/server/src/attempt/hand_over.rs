@@ -7,8 +7,8 @@ use usher_core::{ProviderId, provider::OneTime};
 use usher_store::{StoreError, TokenHash, login_tokens};
 
 use super::{
-    Attempt, Choice, ClientRedirect, Confirmation, FinishError, Finished, Jar, SameSite, SetCookie, Step,
-    begin::keep, land::Arrival,
+    Attempt, Choice, ClientRedirect, Confirmation, FinishError, Finished, Jar, SetCookie, Step, begin::keep,
+    land::Arrival,
 };
 use crate::{
     app::App,
@@ -45,12 +45,12 @@ pub(super) async fn hand_over(
     }
     let csrf = confirmation.csrf.clone();
     attempt.step = Step::Confirm(confirmation);
-    let cookies = if let Some(cookies) = keep(app, &attempt, SameSite::Lax, jar) {
+    let cookies = if let Some(cookies) = keep(app, &attempt, jar) {
         cookies
     } else {
         // A long address, and a long name or ticket beside it: the page's form carries the address.
         attempt = attempt.without_client();
-        keep(app, &attempt, SameSite::Lax, jar).ok_or(FinishError::TooLarge)?
+        keep(app, &attempt, jar).ok_or(FinishError::TooLarge)?
     };
     tracing::info!(user.mxid = %user, attempt.id = %attempt.handle, "signed in; the person is asked about the client's site");
     Ok(Finished::Confirm { attempt: Box::new(attempt), csrf, client, user, cookies })

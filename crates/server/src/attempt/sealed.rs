@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use usher_core::{
     Demand, Entropy, Freshness, Handle, Issuer, ProviderId, Purpose, Subject, Timestamp,
-    provider::{Hints, ProviderState, UpstreamSession},
+    provider::{Hints, ProviderState, ReturnTrip, UpstreamSession},
 };
 
 use super::{Jar, KeyRing, jar};
@@ -38,6 +38,10 @@ pub struct Attempt {
     /// carries it then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_hash: Option<String>,
+    /// How the browser comes back from the provider, or has come: reloading what it was shown then comes back that way once
+    /// more.
+    #[serde(default, skip_serializing_if = "is_navigation")]
+    pub returns_by: ReturnTrip,
     /// When it began.
     pub started: Timestamp,
     /// What is to happen next.
@@ -182,6 +186,11 @@ fn context(handle: &Handle, provider: &ProviderId, purpose: &str, step: Expected
 /// What is sealed of a `redirectUrl` that the form carries.
 fn client_hash(redirect_url: &str) -> String {
     BASE64URL_NOPAD.encode(&Sha256::digest(redirect_url.as_bytes()))
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_navigation(trip: &ReturnTrip) -> bool {
+    *trip == ReturnTrip::Navigation
 }
 
 fn placeholder() -> Handle {

@@ -278,3 +278,54 @@ async fn an_answer_is_used_up_when_the_person_is_asked_for_their_homeserver() {
     assert_eq!(other.title(), "This sign-in was used already", "an attempt keeps its first person");
     assert_eq!((app.rows("spent").await, app.rows("pending").await), (1, 1));
 }
+
+#[tokio::test]
+async fn what_a_cross_site_post_led_to_can_be_loaded_again_by_the_same_post() {
+    let asking = json!([{ "ask": {} }]);
+    for (name, selection, redirect_url, titles) in [
+        ("the chooser", Some(asking.clone()), TRUSTED, &["Choose your homeserver"][..]),
+        ("the confirmation", None, UNTRUSTED, &["Continue to this site?"]),
+        (
+            "one after the other",
+            Some(asking),
+            UNTRUSTED,
+            &["Choose your homeserver", "Continue to this site?"],
+        ),
+    ] {
+        let app = TestApp::start_with(|config| {
+            config["providers"] = json!([{ "id": "idp", "name": "IdP", "posting": {} }]);
+            if let Some(selection) = selection {
+                config["selection"] = selection;
+            }
+        })
+        .await;
+        let mut attempt = begin(&app, redirect_url).await;
+        let mut page = post(&app, &attempt, "alice", "one").await;
+        for (number, title) in titles.iter().enumerate() {
+            if number > 0 {
+                let mut fields = hidden_fields(&page.body);
+                fields.push(("homeserver".to_owned(), "eng.ac.cdl".to_owned()));
+                let request = app.request(Method::POST, "/_usher/choose");
+                page = Answer::read(request.header("cookie", attempt.cookies.join("; ")).form(&fields)).await;
+            }
+            assert_eq!(page.title(), *title, "{name}");
+            let cookie = page.set_cookies()[0].clone();
+            assert!(cookie.contains("SameSite=None") && cookie.contains("Secure"), "{name}: {cookie}");
+            attempt.cookies = page.cookies();
+            let again = post(&app, &attempt, "alice", "one").await;
+            assert_eq!(again.title(), titles[number], "{name}");
+            assert!(again.set_cookies().iter().all(|cookie| cookie.contains("SameSite=None")), "{name}");
+        }
+    }
+}
+
+fn hidden_fields(page: &str) -> Vec<(String, String)> {
+    let inputs = page.split("<input type=\"hidden\" name=\"").skip(1);
+    inputs
+        .map(|rest| {
+            let (name, rest) = rest.split_once("\" value=\"").expect("an input");
+            let value = rest.split_once('"').expect("a value").0;
+            (name.to_owned(), value.replace("&#x2f;", "/"))
+        })
+        .collect()
+}

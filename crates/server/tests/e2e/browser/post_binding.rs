@@ -47,3 +47,34 @@ fn somebody_signs_in_by_forms_with_and_without_scripts() -> anyhow::Result<()> {
         Ok(())
     })
 }
+
+#[test]
+fn a_page_that_an_answer_led_to_can_be_loaded_again() -> anyhow::Result<()> {
+    run(async {
+        let client = ClientSite::start().await?;
+        let world = world(Kind::Sqlite, &by_form(), |portal| {
+            portal.selection = Some(json!([{ "ask": {} }]));
+        })
+        .await?;
+        let alice = Visitor::at(&world.config.public_base_url()).await?;
+        alice.begin(&client.url()).await?;
+        alice.sign_in_at_cas(simplesamlphp().await?.person("alice")).await?;
+        alice.sees("Choose your homeserver").await?;
+        // The answer once more, from the other site.
+        alice.window.reload().await?;
+        alice.sees("Choose your homeserver").await?;
+        alice.window.click("button").await?;
+        alice.sees("Continue to this site?").await?;
+        alice.window.reload().await?;
+        alice.sees("Continue to this site?").await?;
+        // And from the question before: its answer leads to this one again.
+        alice.window.back().await?;
+        alice.window.reload().await?;
+        alice.sees("Continue to this site?").await?;
+        alice.window.click("button").await?;
+        let token = alice.lands_at(&client.url()).await?;
+        let session = world.client.redeem(&token).await?.expect_ok()?;
+        assert_eq!(session.field("user_id")?, world.eng("alice"));
+        alice.nothing_is_wrong().await
+    })
+}
