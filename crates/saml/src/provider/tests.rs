@@ -46,12 +46,16 @@ impl Corp {
     }
 
     fn of(idp: Idp) -> Self {
+        Self::working_on(idp, Processors::half(), true)
+    }
+
+    fn working_on(idp: Idp, processors: Processors, signs_requests: bool) -> Self {
         harden().expect("xmlsec can be used");
         let settings = Settings {
             entity_id: None,
             keys: our_keys(),
             request_binding: None,
-            signs_requests: true,
+            signs_requests,
             name_id_format: Some(FORMAT_PERSISTENT.to_owned()),
             policy: policy(),
             naming: Naming {
@@ -63,7 +67,6 @@ impl Corp {
         let id = ProviderId::parse("corp").expect("an id");
         let descriptor = Descriptor { id, name: "Corp".to_owned(), icon: None, brand: None };
         let endpoints = Url::parse(ENDPOINTS).expect("a URL");
-        let processors = Processors::half();
         let upkeep = Upkeep::new(source(idp), &descriptor.id, processors.clone()).expect("a source");
         let provider = SamlProvider::new(descriptor, &endpoints, settings, upkeep, processors);
         Self { provider: Arc::new(provider), entropy: SeededEntropy::new(1), lie: Mutex::new(None) }
@@ -144,6 +147,16 @@ async fn credentials_are_asked_for_anew_only_when_demanded() {
         assert_eq!(asked.relay_state, demand.handle.as_str(), "the handle and nothing else");
         assert_eq!(asked.acs, format!("{ENDPOINTS}acs"));
         assert_eq!(asked.sp, format!("{ENDPOINTS}metadata"));
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_nothing_signs_waits_for_no_processor() {
+    for (signs_requests, expected) in [(false, Ok(())), (true, Err("unavailable"))] {
+        let taken = Processors::some(0, Duration::from_millis(20));
+        let corp = Corp::working_on(known(&IDP), taken, signs_requests);
+        let begun = corp.provider.begin(&corp.ctx(), &corp.demand(Freshness::AnySession)).await;
+        assert_eq!(begun.map(drop).map_err(|error| error.kind()), expected, "signed: {signs_requests}");
     }
 }
 
