@@ -125,6 +125,6 @@ pub fn read_metadata(document: &[u8], wanted: Option<&str>, scope: &str) -> Opti
     let idp = Idp::read(document, wanted).ok()?;
     let _ = (idp.is_valid(Timestamp::from_secs(0)), idp.speaks_for(scope));
     let places = [&idp.single_sign_on.redirect, &idp.single_sign_on.post];
-    let places = places.into_iter().flatten().map(|url| url.as_str().to_owned()).collect();
+    let places = places.into_iter().flatten().map(|place| place.url.as_str().to_owned()).collect();
     Some(Metadata { entity_id: idp.entity_id.as_str().to_owned(), keys: idp.keys.len(), places })
 }

@@ -51,8 +51,17 @@ pub(crate) struct Idp {
 /// One place for each binding: the first that the metadata names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Endpoints {
-    pub(crate) redirect: Option<Url>,
-    pub(crate) post: Option<Url>,
+    pub(crate) redirect: Option<Location>,
+    pub(crate) post: Option<Location>,
+}
+
+/// Where a browser is sent with a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Location {
+    pub(crate) url: Url,
+    /// As the metadata writes it, which is the message's `Destination`: its recipient may compare the two letter by letter, and a
+    /// URL drops a default port and adds a slash.
+    pub(crate) written: String,
 }
 
 /// One `shibmd:Scope`.

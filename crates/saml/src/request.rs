@@ -10,13 +10,12 @@ mod redirect;
 use std::fmt::Write as _;
 
 use openssl::error::ErrorStack;
-use url::Url;
 use usher_core::{Entropy, Timestamp, provider::BrowserStep};
 
 use crate::{
     config::RequestBinding,
     keys::OwnKey,
-    metadata::Idp,
+    metadata::{Idp, Location},
     names::{BINDING_POST, SAML, SAMLP},
     time,
     xml::escape,
@@ -87,14 +86,14 @@ impl Request<'_> {
     }
 
     /// The request itself, with `signature` where one belongs.
-    fn xml(&self, destination: &Url, signature: &str) -> String {
+    fn xml(&self, location: &Location, signature: &str) -> String {
         let mut xml = format!(
             "<samlp:AuthnRequest xmlns:samlp=\"{SAMLP}\" ID=\"{id}\" Version=\"2.0\" IssueInstant=\"{now}\" \
              Destination=\"{destination}\"{force} ProtocolBinding=\"{BINDING_POST}\" \
              AssertionConsumerServiceURL=\"{acs}\"><saml:Issuer xmlns:saml=\"{SAML}\">{issuer}</saml:Issuer>{signature}",
             id = escape(self.id),
             now = time::format(self.now),
-            destination = escape(destination.as_str()),
+            destination = escape(&location.written),
             force = if self.is_forced { " ForceAuthn=\"true\"" } else { "" },
             acs = escape(self.acs),
             issuer = escape(self.entity_id),

@@ -4,7 +4,7 @@ use roxmltree::Node;
 use url::Url;
 use usher_core::Issuer;
 
-use super::{Endpoints, Idp, MetadataError, Scope, cache_duration, valid_until};
+use super::{Endpoints, Idp, Location, MetadataError, Scope, cache_duration, valid_until};
 use crate::{
     keys::{IdpKey, KeyError},
     names::{BINDING_POST, BINDING_REDIRECT, DS, MD, PROTOCOL, SHIBMD},
@@ -84,11 +84,12 @@ fn endpoints(role: Node<'_, '_>, name: &str) -> Result<Endpoints, MetadataError>
 }
 
 /// Where a browser may be sent: nothing that runs there.
-fn location(text: &str) -> Option<Url> {
-    let url = Url::parse(text.trim()).ok()?;
+fn location(text: &str) -> Option<Location> {
+    let written = text.trim();
+    let url = Url::parse(written).ok()?;
     let is_good =
         matches!(url.scheme(), "https" | "http") && url.username().is_empty() && url.password().is_none();
-    is_good.then_some(url)
+    is_good.then(|| Location { url, written: written.to_owned() })
 }
 
 /// `shibmd:Scope` stands in the extensions of the entity or of the role; the role's own win

@@ -25,7 +25,9 @@ fn an_identity_provider_is_its_name_its_keys_and_its_addresses() {
     let idp = read(&metadata()).expect("metadata");
     assert_eq!(idp.entity_id.as_str(), ENTITY);
     assert_eq!(idp.keys.len(), 1);
-    assert_eq!(idp.single_sign_on.redirect, Url::parse("https://idp.ac.cdl/idp/sso").ok());
+    let written = "https://idp.ac.cdl/idp/sso".to_owned();
+    let location = Location { url: Url::parse(&written).expect("a URL"), written };
+    assert_eq!(idp.single_sign_on.redirect, Some(location));
     assert_eq!(idp.single_sign_on.post, idp.single_sign_on.redirect);
     assert!(!idp.wants_signed_requests);
     assert!(idp.scopes.is_none() && idp.valid_until.is_none());

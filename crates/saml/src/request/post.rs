@@ -2,16 +2,16 @@
 
 use data_encoding::BASE64;
 use samael::crypto::{Crypto, CryptoProvider as _};
-use url::Url;
 use usher_core::provider::BrowserStep;
 
 use super::{Request, RequestError};
 use crate::{
     keys::OwnKey,
+    metadata::Location,
     names::{DS, ENVELOPED, EXC_C14N},
 };
 
-pub(super) fn step(request: &Request<'_>, location: &Url) -> Result<BrowserStep, RequestError> {
+pub(super) fn step(request: &Request<'_>, location: &Location) -> Result<BrowserStep, RequestError> {
     let xml = match request.key {
         None => request.xml(location, ""),
         Some(key) => signed(&request.xml(location, &template(request.id, key)), key)?,
@@ -20,7 +20,7 @@ pub(super) fn step(request: &Request<'_>, location: &Url) -> Result<BrowserStep,
         ("SAMLRequest".to_owned(), BASE64.encode(xml.as_bytes())),
         ("RelayState".to_owned(), request.relay_state.to_owned()),
     ];
-    Ok(BrowserStep::PostForm { action: location.clone(), fields })
+    Ok(BrowserStep::PostForm { action: location.url.clone(), fields })
 }
 
 /// A signature whose values xmlsec fills in.

@@ -7,14 +7,14 @@ use data_encoding::BASE64;
 use flate2::{Compression, write::DeflateEncoder};
 use openssl::{hash::MessageDigest, sign::Signer};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use url::Url;
 use usher_core::provider::BrowserStep;
 
 use super::{Request, RequestError};
+use crate::metadata::Location;
 
 const RSA_SHA256: &str = "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256";
 
-pub(super) fn step(request: &Request<'_>, location: &Url) -> Result<BrowserStep, RequestError> {
+pub(super) fn step(request: &Request<'_>, location: &Location) -> Result<BrowserStep, RequestError> {
     let message = BASE64.encode(&deflate(&request.xml(location, "")));
     let mut query = format!("SAMLRequest={}&RelayState={}", encoded(&message), encoded(request.relay_state));
     if let Some(key) = request.key {
@@ -27,7 +27,7 @@ pub(super) fn step(request: &Request<'_>, location: &Url) -> Result<BrowserStep,
         query.push_str(&encoded(&signature));
     }
     // Behind what the address has already; its fragment, if any, would swallow the query.
-    let mut url = location.clone();
+    let mut url = location.url.clone();
     url.set_fragment(None);
     let query = match url.query() {
         Some(own) if !own.is_empty() => format!("{own}&{query}"),

@@ -4,6 +4,7 @@ use openssl::{hash::MessageDigest, sign::Verifier};
 use percent_encoding::percent_decode_str;
 use roxmltree::Document;
 use samael::crypto::{CertificateDer, Crypto, CryptoProvider as _};
+use url::Url;
 use usher_core::testing::SeededEntropy;
 use usher_lab::scripted::saml::{Asked, SamlIdp};
 
@@ -169,11 +170,43 @@ fn a_redirect_is_signed_over_the_bytes_of_its_query() {
 #[test]
 fn a_query_that_is_there_already_is_kept() {
     let mut idp = idp();
-    let address = Url::parse("https://idp.ac.cdl/sso?tenant=a%26b#fragment").expect("a URL");
-    idp.single_sign_on.redirect = Some(address);
+    let written = "https://idp.ac.cdl/sso?tenant=a%26b#fragment".to_owned();
+    let location = Location { url: Url::parse(&written).expect("a URL"), written };
+    idp.single_sign_on.redirect = Some(location);
     let url = redirect(&request(&idp));
     assert!(url.as_str().starts_with("https://idp.ac.cdl/sso?tenant=a%26b&SAMLRequest="), "{url}");
     assert_eq!(url.fragment(), None);
+}
+
+/// As SimpleSAMLphp and the Shibboleth SP write it.
+#[test]
+fn a_destination_is_the_location_letter_by_letter() {
+    harden().expect("xmlsec can be used");
+    for (written, address) in [
+        ("https://idp.ac.cdl:443/sso", "https://idp.ac.cdl/sso"),
+        ("https://IDP.ac.cdl/sso", "https://idp.ac.cdl/sso"),
+        ("https://idp.ac.cdl", "https://idp.ac.cdl/"),
+        ("HTTPS://idp.ac.cdl/a/../sso", "https://idp.ac.cdl/sso"),
+        ("https://idp.ac.cdl/sign in?tenant=a&b='c'", "https://idp.ac.cdl/sign%20in?tenant=a&b=%27c%27"),
+        ("https://idp.ac.cdl/é", "https://idp.ac.cdl/%C3%A9"),
+    ] {
+        let metadata = IDP.metadata().expect("metadata");
+        let metadata = metadata.replace(&IDP.single_sign_on(), &format!(" {} ", escape(written)));
+        let idp = Idp::read(metadata.as_bytes(), None).expect("metadata that can be read");
+        let keys = our_keys();
+        for key in [None, keys.first()] {
+            let request = Request { key, ..request(&idp) };
+            let url = redirect(&request);
+            let (action, fields) = form(&Request { binding: Some(RequestBinding::Post), ..request });
+            assert_eq!(action.as_str(), address, "{written}");
+            assert!(url.as_str().starts_with(address), "{written}: {url}");
+            for asked in [Asked::from_redirect(&url), Asked::from_form(&fields)] {
+                let asked = asked.expect("a request");
+                let document = Document::parse(&asked.xml).expect("XML");
+                assert_eq!(document.root_element().attribute("Destination"), Some(written));
+            }
+        }
+    }
 }
 
 #[test]
