@@ -161,5 +161,23 @@ pub(crate) fn knows(href: &CStr) -> bool {
     unsafe { !xmlSecTransformIdListFindByHref(xmlSecTransformIdsGet(), href.as_ptr(), ANY_USAGE).is_null() }
 }
 
+/// Whether libxml2 reads the document there, which its loader of external entities would have to open.
+#[cfg(test)]
+fn loads(place: &CStr) -> bool {
+    #[link(name = "xml2")]
+    unsafe extern "C" {
+        fn xmlReadFile(url: *const c_char, encoding: *const c_char, options: c_int) -> *mut c_void;
+        fn xmlFreeDoc(document: *mut c_void);
+    }
+    // SAFETY: the declarations are those of libxml2's `parser.h` and `tree.h`; the document is the caller's, to be freed once.
+    unsafe {
+        let document = xmlReadFile(place.as_ptr(), ptr::null(), 0);
+        if !document.is_null() {
+            xmlFreeDoc(document);
+        }
+        !document.is_null()
+    }
+}
+
 #[cfg(test)]
 mod tests;

@@ -1,16 +1,22 @@
 //! xmlsec alone, without the gate: what it would have done, it cannot do any more.
 
 use std::{
-    io::ErrorKind,
+    ffi::CString,
+    io::{ErrorKind, Write as _},
     net::TcpListener,
+    path::Path,
+    process::Command,
     time::{Duration, Instant},
 };
 
 use samael::crypto::ReduceMode;
-use usher_lab::scripted::saml::{Protection, Signing};
+use usher_lab::scripted::saml::{Protection, Signing, sign};
 
 use super::*;
 use crate::testing::{IDP, assertion_signed, honest};
+
+const XSLT: &str = "http://www.w3.org/TR/1999/REC-xslt-19991116";
+const XPATH: &str = "http://www.w3.org/TR/1999/REC-xpath-19991116";
 
 /// What `SignedInfo` can name, and what xmlsec would do about it.
 const UNKNOWN: [&CStr; 14] = [
@@ -53,6 +59,10 @@ fn verifies(xml: &str) -> bool {
     Crypto::reduce_xml_to_signed(xml, &[key], ReduceMode::PreDigest).is_ok()
 }
 
+fn transform(algorithm: &str, content: &str) -> String {
+    format!("<ds:Transform Algorithm=\"{algorithm}\">{content}</ds:Transform>")
+}
+
 #[test]
 fn an_honest_signature_is_verified_all_the_same() {
     assert!(verifies(&honest().xml(&assertion_signed()).expect("a response")));
@@ -88,18 +98,16 @@ fn transforms_that_compute_are_unknown() {
                  match=\"/\" name=\"l\"><xsl:call-template name=\"l\"/></xsl:template></xsl:stylesheet>";
     let xpath = "<ds:XPath>count(//*[count(//*[count(//*)])])</ds:XPath>";
     let began = Instant::now();
-    for (algorithm, content) in [
-        ("http://www.w3.org/TR/1999/REC-xslt-19991116", loops),
-        ("http://www.w3.org/TR/1999/REC-xpath-19991116", xpath),
-    ] {
-        let transform = format!("<ds:Transform Algorithm=\"{algorithm}\">{content}</ds:Transform>");
-        let signing = Signing { transforms: transform, ..Signing::with(&IDP.keys[0]) };
+    for (algorithm, content) in [(XSLT, loops), (XPATH, xpath)] {
+        let signing = Signing { transforms: transform(algorithm, content), ..Signing::with(&IDP.keys[0]) };
         let protection = Protection { assertion: Some(signing), ..Protection::default() };
         assert!(!verifies(&honest().xml(&protection).expect("a response")), "{algorithm}");
     }
     assert!(began.elapsed() < Duration::from_secs(5));
 }
 
+/// samael parses without loading DTDs and without the network, and xmlsec takes libxml2's loader away at its own start, so
+/// that this would hold without hardening: it is for versions of them that do not.
 #[test]
 fn an_external_entity_is_not_loaded() {
     let trap = TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -110,4 +118,74 @@ fn an_external_entity_is_not_loaded() {
     verifies(&xml);
     let nobody = trap.accept().expect_err("nobody comes");
     assert_eq!(nobody.kind(), ErrorKind::WouldBlock);
+}
+
+/// One signature for each thing that hardening takes away, good in the eyes of whoever does that thing: what is digested is
+/// what comes of doing it.
+fn temptations(file: &Path) -> Vec<(&'static str, String)> {
+    let stylesheet = "<xsl:stylesheet xmlns:xsl=\"http://www.w3.org/1999/XSL/Transform\" version=\"1.0\">\
+                      <xsl:output method=\"text\"></xsl:output><xsl:template match=\"/\">computed</xsl:template>\
+                      </xsl:stylesheet>";
+    let enveloped = Signing::transform(Signing::ENVELOPED);
+    let exclusive = Signing::transform(Signing::EXCLUSIVE);
+    let bare = "<a ID=\"_a\"></a>";
+    let xslt = transform(XSLT, stylesheet);
+    let xpath = transform(XPATH, "<ds:XPath>true()</ds:XPath>");
+    let place = Some(format!("file://{}", file.display()));
+    [
+        ("a reference that is followed", place, String::new(), FILE),
+        ("XSLT that is run", None, [&*enveloped, &*exclusive, &*xslt].concat(), "computed"),
+        ("XPath that is evaluated", None, [&*enveloped, &*xpath, &*exclusive].concat(), bare),
+    ]
+    .into_iter()
+    .map(|(name, uri, transforms, digested)| {
+        let signing = Signing { uri, transforms, ..Signing::with(&IDP.keys[0]) };
+        let signature = sign(digested, "_a", &signing).expect("a signature");
+        (name, format!("<a ID=\"_a\">{signature}</a>"))
+    })
+    .collect()
+}
+
+/// Of the file that a reference leads to.
+const FILE: &str = "<there/>";
+
+/// In a process of its own, which has not been hardened: what the other tests find missing is there before, is done, and is
+/// gone after. The program that runs the tests is started again for it.
+#[test]
+fn what_is_taken_away_was_there() {
+    const MARK: &str = "USHER_SAML_UNHARDENED";
+    if std::env::var_os(MARK).is_none() {
+        let child = Command::new(std::env::current_exe().expect("this program has a path"))
+            .args(["--exact", "hardening::tests::what_is_taken_away_was_there", "--nocapture"])
+            .env(MARK, "")
+            .output()
+            .expect("this program runs");
+        let told = String::from_utf8_lossy(&child.stdout) + String::from_utf8_lossy(&child.stderr);
+        assert!(child.status.success() && told.contains("1 passed"), "{told}");
+        return;
+    }
+    let mut file = tempfile::NamedTempFile::new().expect("a file");
+    file.write_all(FILE.as_bytes()).expect("it is written");
+    let place = CString::new(file.path().to_str().expect("a path")).expect("a path");
+    let signed = temptations(file.path());
+    let is_good = |xml: &str| {
+        let der = IDP.keys[0].certificate_base64().expect("a certificate");
+        let der = data_encoding::BASE64.decode(der.as_bytes()).expect("base64");
+        Crypto::verify_signed_xml(xml, &CertificateDer::from(der), Some("ID")).is_ok()
+    };
+    // xmlsec's own start takes this away as well, so that it cannot be seen who did; hardening does not rely on that.
+    assert!(loads(&place), "an external entity");
+    start().expect("xmlsec starts");
+    for is_hardened in [false, true] {
+        if is_hardened {
+            harden().expect("xmlsec can be used");
+        }
+        for name in UNKNOWN {
+            assert_eq!(knows(name), !is_hardened, "{name:?}, hardened: {is_hardened}");
+        }
+        for (name, xml) in &signed {
+            assert_eq!(is_good(xml), !is_hardened, "{name}, hardened: {is_hardened}");
+        }
+    }
+    assert!(!loads(&place), "an external entity, hardened");
 }
