@@ -3,13 +3,14 @@
 use data_encoding::BASE64;
 use openssl::{
     encrypt::Encrypter,
-    hash::MessageDigest,
     rand::rand_bytes,
     rsa::Padding,
     symm::{Cipher, Crypter, Mode, encrypt_aead},
 };
 
-use super::{DS, SAML, SamlKey, XENC, canonical::element};
+use super::{DS, Digest, SAML, SamlKey, XENC, canonical::element};
+
+const XENC11: &str = "http://www.w3.org/2009/xmlenc11#";
 
 /// How the text is encrypted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +28,15 @@ pub enum Transport {
     OaepMgf1p,
     /// RSA-OAEP with SHA-256 throughout, as XML Encryption 1.1 can have it.
     Oaep256,
+    /// RSA-OAEP with another digest, as XML Encryption 1.0 has it: its mask is made with SHA-1 all the same.
+    OaepMgf1pWith(Digest),
+    /// RSA-OAEP as XML Encryption 1.1 has it. What is not named is SHA-1.
+    Oaep {
+        /// Of the label.
+        digest: Option<Digest>,
+        /// Of the mask generation function.
+        mask: Option<Digest>,
+    },
     /// RSA 1.5.
     Rsa15,
 }
@@ -47,7 +57,7 @@ pub struct Encryption {
 /// The `EncryptedAssertion` of `plaintext`.
 pub fn encrypt(plaintext: &str, how: &Encryption) -> anyhow::Result<String> {
     let (cipher, bits, method) = match how.seal {
-        Seal::Gcm(bits) => (gcm(bits)?, bits, format!("http://www.w3.org/2009/xmlenc11#aes{bits}-gcm")),
+        Seal::Gcm(bits) => (gcm(bits)?, bits, format!("{XENC11}aes{bits}-gcm")),
         Seal::Cbc(bits) => (cbc(bits)?, bits, format!("{XENC}aes{bits}-cbc")),
     };
     let mut key = vec![0; usize::from(bits) / 8];
@@ -125,17 +135,12 @@ fn seal_cbc(cipher: Cipher, key: &[u8], plaintext: &[u8]) -> anyhow::Result<Vec<
 fn wrap(key: &[u8], how: &Encryption) -> anyhow::Result<Vec<u8>> {
     let public = how.to.certificate.public_key()?;
     let mut encrypter = Encrypter::new(&public)?;
-    let oaep = match how.transport {
-        Transport::Rsa15 => None,
-        Transport::OaepMgf1p => Some(MessageDigest::sha1()),
-        Transport::Oaep256 => Some(MessageDigest::sha256()),
-    };
-    match oaep {
+    match how.transport.oaep() {
         None => encrypter.set_rsa_padding(Padding::PKCS1)?,
-        Some(digest) => {
+        Some(oaep) => {
             encrypter.set_rsa_padding(Padding::PKCS1_OAEP)?;
-            encrypter.set_rsa_oaep_md(digest)?;
-            encrypter.set_rsa_mgf1_md(digest)?;
+            encrypter.set_rsa_oaep_md(oaep.digest.unwrap_or(Digest::Sha1).hash())?;
+            encrypter.set_rsa_mgf1_md(oaep.mask.unwrap_or(Digest::Sha1).hash())?;
         }
     }
     let mut wrapped = vec![0; encrypter.encrypt_len(key)?];
@@ -148,17 +153,34 @@ fn transport(how: &Encryption) -> String {
     let method = |algorithm: &str, parameters: &str| {
         element("xenc:EncryptionMethod", None, &[("Algorithm", Some(algorithm))], parameters)
     };
-    match how.transport {
-        Transport::OaepMgf1p => method(&format!("{XENC}rsa-oaep-mgf1p"), ""),
-        Transport::Rsa15 => method(&format!("{XENC}rsa-1_5"), ""),
-        Transport::Oaep256 => {
-            let digest = format!("{XENC}sha256");
-            let mask = "http://www.w3.org/2009/xmlenc11#mgf1sha256";
-            let namespace = how.is_beside.then_some(DS);
-            let digest = element("ds:DigestMethod", namespace, &[("Algorithm", Some(&digest))], "");
-            let eleven = Some("http://www.w3.org/2009/xmlenc11#");
-            let mask = element("xenc11:MGF", eleven, &[("Algorithm", Some(mask))], "");
-            method("http://www.w3.org/2009/xmlenc11#rsa-oaep", &[digest, mask].concat())
-        }
+    let Some(oaep) = how.transport.oaep() else { return method(&format!("{XENC}rsa-1_5"), "") };
+    let namespace = how.is_beside.then_some(DS);
+    let digest = oaep.digest.map_or_else(String::new, |digest| {
+        element("ds:DigestMethod", namespace, &[("Algorithm", Some(digest.uri()))], "")
+    });
+    let mask = oaep.mask.map_or_else(String::new, |mask| {
+        let mask = format!("{XENC11}mgf1sha{}", mask.number());
+        element("xenc11:MGF", Some(XENC11), &[("Algorithm", Some(&mask))], "")
+    });
+    method(&oaep.algorithm, &[digest, mask].concat())
+}
+
+/// The parameters of RSA-OAEP.
+struct Oaep {
+    algorithm: String,
+    digest: Option<Digest>,
+    mask: Option<Digest>,
+}
+
+impl Transport {
+    fn oaep(self) -> Option<Oaep> {
+        let (algorithm, digest, mask) = match self {
+            Self::Rsa15 => return None,
+            Self::OaepMgf1p => (format!("{XENC}rsa-oaep-mgf1p"), None, None),
+            Self::OaepMgf1pWith(digest) => (format!("{XENC}rsa-oaep-mgf1p"), Some(digest), None),
+            Self::Oaep256 => (format!("{XENC11}rsa-oaep"), Some(Digest::Sha256), Some(Digest::Sha256)),
+            Self::Oaep { digest, mask } => (format!("{XENC11}rsa-oaep"), digest, mask),
+        };
+        Some(Oaep { algorithm, digest, mask })
     }
 }

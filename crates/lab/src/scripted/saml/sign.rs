@@ -60,7 +60,7 @@ impl Digest {
         }
     }
 
-    fn number(self) -> &'static str {
+    pub(super) fn number(self) -> &'static str {
         match self {
             Self::Sha1 => "1",
             Self::Sha256 => "256",

@@ -1,6 +1,6 @@
 //! What may be encrypted how, and that nothing is learnt from what cannot be decrypted.
 
-use usher_lab::scripted::saml::{Encryption, SamlKey, encrypt};
+use usher_lab::scripted::saml::{Digest, Encryption, SamlKey, encrypt};
 
 use super::*;
 use crate::testing::OURS;
@@ -78,6 +78,56 @@ fn algorithms_that_are_not_known_are_refused_by_their_names() {
     ] {
         assert!(xml.contains(from), "{name}");
         assert!(refused_by_its_algorithms(&xml.replacen(from, to, 1)), "{name}");
+    }
+}
+
+/// XML Encryption 1.1, 5.5.2. Those that are not named are SHA-1, and so is the mask of version 1.0 whatever its digest.
+#[test]
+fn rsa_oaep_is_taken_with_every_digest_and_mask_that_it_names() {
+    let digests = [Digest::Sha1, Digest::Sha256, Digest::Sha384, Digest::Sha512];
+    let named: Vec<_> = [None].into_iter().chain(digests.map(Some)).collect();
+    let first = digests.map(Transport::OaepMgf1pWith).into_iter().chain([Transport::OaepMgf1p]);
+    let second = named
+        .iter()
+        .flat_map(|digest| named.iter().map(|mask| Transport::Oaep { digest: *digest, mask: *mask }));
+    for transport in first.chain(second) {
+        let encryption = encryption(Seal::Gcm(128), transport);
+        let xml = honest().xml(&Protection { encryption, ..assertion_signed() }).expect("a response");
+        assert_eq!(super::name(read(&xml)), Ok("alice-persistent".to_owned()), "{transport:?}");
+    }
+}
+
+#[test]
+fn rsa_oaep_is_as_it_says_and_has_no_label() {
+    let sha_256 = Some(Digest::Sha256);
+    let encryption = encryption(Seal::Gcm(128), Transport::Oaep { digest: sha_256, mask: sha_256 });
+    let xml = honest().xml(&Protection { encryption, ..assertion_signed() }).expect("a response");
+    let (method, mask) = ("xmlenc11#rsa-oaep\">", "xmlenc11#mgf1sha256");
+    // Of the two digests that are named, the key's: the assertion has its own within.
+    let digest = "<ds:DigestMethod Algorithm=\"http://www.w3.org/2001/04/xmlenc#sha256\">";
+    let named = |name: &str| format!("<ds:DigestMethod Algorithm=\"{name}\">");
+    let labelled = |label: &str| format!("{method}<xenc:OAEPparams>{label}</xenc:OAEPparams>");
+    for (name, from, to, expected) in [
+        ("another digest", digest, named("http://www.w3.org/2001/04/xmlenc#sha512"), Unproven::Undecryptable),
+        ("another mask", mask, "xmlenc11#mgf1sha1".to_owned(), Unproven::Undecryptable),
+        (
+            "version 1.0, whose mask is SHA-1's",
+            "2009/xmlenc11#rsa-oaep\"",
+            "2001/04/xmlenc#rsa-oaep-mgf1p\"".to_owned(),
+            Unproven::Undecryptable,
+        ),
+        ("MD5", digest, named("http://www.w3.org/2001/04/xmldsig-more#md5"), Unproven::Encryption),
+        ("SHA-224", digest, named("http://www.w3.org/2001/04/xmldsig-more#sha224"), Unproven::Encryption),
+        ("a mask of SHA-224", mask, "xmlenc11#mgf1sha224".to_owned(), Unproven::Encryption),
+        ("another mask generation function", mask, "xmlenc11#mgf2".to_owned(), Unproven::Encryption),
+        ("a digest without a name", digest, "<ds:DigestMethod>".to_owned(), Unproven::Encryption),
+        ("a label", method, labelled("dXNoZXI="), Unproven::Encryption),
+        ("an empty label", method, labelled(""), Unproven::Encryption),
+    ] {
+        let changed = xml.replacen(from, &to, 1);
+        assert!(changed != xml, "{name}");
+        let error = read(&changed).expect_err(name);
+        assert!(matches!(error, ResponseError::Unproven(why) if why == expected), "{name}: {error:?}");
     }
 }
 
