@@ -50,6 +50,7 @@ mod relay;
 mod replicas;
 mod saml;
 mod saml_library;
+mod saml_metadata;
 mod scripted;
 mod secrecy;
 mod sweeping;

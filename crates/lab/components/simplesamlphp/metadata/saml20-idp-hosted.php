@@ -1,6 +1,6 @@
 <?php
 
-/* The one identity provider. It takes requests by both bindings and ends sessions at services. */
+/* The one identity provider. It takes requests by both bindings, ends sessions at services and signs its metadata. */
 
 $redirect = 'urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect';
 $post = 'urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST';
@@ -11,6 +11,7 @@ $metadata[getenv('LAB_SAML_BASE_URL') . 'saml2/idp/metadata.php'] = [
     'privatekey' => 'idp.key',
     'certificate' => 'idp.crt',
     'signature.algorithm' => 'http://www.w3.org/2001/04/xmldsig-more#rsa-sha256',
+    'metadata.sign.enable' => true,
     'SingleSignOnServiceBinding' => [$redirect, $post],
     'SingleLogoutServiceBinding' => [$redirect, $post],
     'NameIDFormat' => ['urn:oasis:names:tc:SAML:2.0:nameid-format:persistent'],
