@@ -122,7 +122,9 @@ async fn answered(idp: &SamlIdp) -> anyhow::Result<Answered> {
         Descriptor { id: ProviderId::parse("corp")?, name: "Corp".to_owned(), icon: None, brand: None };
     let endpoints = Url::parse("https://matrix.ac.cdl/_usher/saml/corp/")?;
     let config = json!({ "metadata_file": metadata });
-    let provider = usher_saml::backend().build(descriptor, endpoints, config).await?;
+    let provider = usher_saml::backend(usher_saml::Reader::new("usher".into(), &[]))
+        .build(descriptor, endpoints, config)
+        .await?;
     let entropy = SeededEntropy::new(1);
     let handle = Handle::generate(&entropy);
     let demand = Demand { handle, freshness: Freshness::AnySession, issuer: None, hints: Hints::default() };

@@ -9,21 +9,24 @@ use usher_core::{Backend, ConfigError, ConfigProblem, Descriptor, SsoProvider, p
 
 use crate::{
     config::Settings,
+    federation::Reader,
     hardening,
     processors::Processors,
     provider::{SamlProvider, Service},
     upkeep::Upkeep,
 };
 
-/// The SAML backend. Its providers share a bound on how many messages are worked on at once.
+/// The SAML backend. Its providers share a bound on how many messages are worked on at once; `reader` reads what is too large to be
+/// read in a process that serves people.
 #[must_use]
-pub fn backend() -> impl Backend {
-    SamlBackend { processors: Processors::half() }
+pub fn backend(reader: Reader) -> impl Backend {
+    SamlBackend { processors: Processors::half(), reader }
 }
 
 #[derive(Debug)]
 struct SamlBackend {
     processors: Processors,
+    reader: Reader,
 }
 
 #[async_trait]
@@ -44,7 +47,7 @@ impl Backend for SamlBackend {
     ) -> Result<Arc<dyn SsoProvider>, ConfigError> {
         hardening::harden().map_err(|error| ConfigError::at("", format!("cannot be used here: {error}")))?;
         let (settings, source) = Settings::read(config)?;
-        let upkeep = Upkeep::new(source, &descriptor.id, self.processors.clone())?;
+        let upkeep = Upkeep::new(source, &descriptor.id, self.processors.clone(), self.reader.clone())?;
         Ok(Arc::new(SamlProvider::new(descriptor, &endpoints, settings, upkeep, self.processors.clone())))
     }
 

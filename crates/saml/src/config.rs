@@ -8,16 +8,17 @@ use std::{collections::BTreeMap, path::PathBuf};
 use schemars::{JsonSchema, Schema};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use url::Url;
 use usher_core::{ConfigError, ConfigProblem, Issuer};
 
 use crate::{
     keys::OwnKey,
     metadata::Idp,
     names::{FORMAT_EMAIL, FORMAT_PERSISTENT, FORMAT_TRANSIENT, FORMAT_UNSPECIFIED},
-    person::{Naming, SubjectSource},
+    person::{Naming, ScopeCheck, SubjectSource},
     response::{Policy, Signed},
 };
-pub(crate) use source::{Place, Source, Stamp};
+pub(crate) use source::{Place, Source, Stamp, Whose};
 
 use read::{check, read_section, without_echoes};
 
@@ -31,26 +32,36 @@ pub(crate) struct Section {
     /// Where the identity provider's metadata is fetched instead, at start and then again and again. Needs `idp`, and https
     /// if there is no `metadata_certificate_file`.
     metadata_url: Option<String>,
+    /// Or the base URL of a metadata query service (MDQ), which has the metadata of `idp` below `entities/`.
+    mdq_url: Option<String>,
     /// Certificates (PEM) of the keys that sign the metadata: a signature of the whole document has to be by one of them.
     /// Without it, whoever can write the file, or answers at the URL, says who is who.
     metadata_certificate_file: Option<PathBuf>,
-    /// Certificate authorities (PEM) that `metadata_url` is trusted by, instead of the system's.
+    /// Certificate authorities (PEM) that `metadata_url` or `mdq_url` is trusted by, instead of the system's.
     metadata_ca_file: Option<PathBuf>,
-    /// How long Usher goes without looking at `metadata_url`; less if the metadata says so (`cacheDuration`, `validUntil`).
+    /// How long Usher goes without looking at the URL; less if the metadata says so (`cacheDuration`, `validUntil`).
     /// From `1m` to `1day`. Default: `1h`.
     metadata_refresh: Option<String>,
-    /// A directory for the last good copy of what was at `metadata_url`, so that people can sign in after a restart though
-    /// the URL does not answer.
+    /// A directory for the last good copy of what was at `metadata_url` or `mdq_url`, so that people can sign in after a restart
+    /// though the URL does not answer; and for the index of a federation, instead of the system's temporary files.
     metadata_cache_dir: Option<PathBuf>,
     /// The identity provider's entity id, such as `https://idp.ac.cdl/idp`. Needed where the metadata has several. It is also
     /// the name by which people from there are remembered, so that changing it later makes everybody a stranger.
     idp: Option<String>,
+    /// The metadata is a federation's, and people say which of its identity providers is theirs.
+    federation: Option<FederationSection>,
     /// Usher's own entity id. Default: `https://<portal>/_usher/saml/<id>/metadata`.
     entity_id: Option<String>,
     /// Usher's own keys: the first signs, all decrypt. Two while one takes over from the other.
     keys: Vec<KeySection>,
     /// How requests travel. Default: `redirect`, if the identity provider takes it.
     request_binding: Option<RequestBinding>,
+    /// The identity provider is one that asks others (a hub, a proxy): the entity ids of those that it may offer people. Default:
+    /// whichever it likes.
+    offer_idps: Vec<String>,
+    /// Whether the identity provider must not show people anything: whoever has no session there is not signed in. For what is
+    /// dangerous, people are always asked. Default: false.
+    is_passive: bool,
     /// Whether requests are signed. Default: if there are keys.
     sign_requests: Option<bool>,
     /// What the identity provider has to sign; with `either`, the response or the assertion. Default: `either`.
@@ -68,11 +79,25 @@ pub(crate) struct Section {
     /// What attributes are called here: formal names, such as `urn:oid:1.2.3`, and the names to use for them. Those that
     /// federations agree on are known.
     attributes: BTreeMap<String, String>,
-    /// Whether scopes (`@ac.cdl`) must be among those of the metadata, if that has any (`shibmd:Scope`). Default: true.
+    /// Whether scopes (`@ac.cdl`) must be among those of the metadata (`shibmd:Scope`): where it has any, and in a federation
+    /// anyway. Default: true.
     check_scopes: Option<bool>,
     /// The ways to authenticate that count, as URIs such as `https://refeds.org/profile/mfa`. The identity provider is asked
     /// for one of them, and has to name it. Default: any.
     authn_context: Vec<String>,
+}
+
+/// Many identity providers: which count, and who asks people for theirs.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(inline)]
+pub(crate) struct FederationSection {
+    /// Only these, by their entity ids. Default: all that the metadata has.
+    idps: Vec<String>,
+    /// Only those that one of these registered (`registrationAuthority` of the metadata). Default: all.
+    registered_by: Vec<String>,
+    /// A discovery service that asks people instead of Usher, such as `https://wayf.federation.cdl/ds`.
+    discovery_service: Option<String>,
 }
 
 /// A private key and its certificate, both PEM.
@@ -104,6 +129,13 @@ pub(crate) struct Settings {
     pub(crate) entity_id: Option<String>,
     pub(crate) keys: Vec<OwnKey>,
     pub(crate) request_binding: Option<RequestBinding>,
+    /// `IDPList`; empty: none.
+    pub(crate) offered_idps: Vec<String>,
+    pub(crate) is_passive: bool,
+    /// Whether people say which identity provider is theirs.
+    pub(crate) is_federation: bool,
+    /// Who asks them, if not we.
+    pub(crate) discovery_service: Option<Url>,
     /// Only if there are keys.
     pub(crate) signs_requests: bool,
     /// The format that is asked for.
@@ -117,7 +149,8 @@ const MAX_KEYS: usize = 3;
 
 /// Its absence is reported like any other mistake, so that for serde alone it may be absent.
 fn require_metadata(schema: &mut Schema) {
-    let either = json!([{ "required": ["metadata_file"] }, { "required": ["metadata_url", "idp"] }]);
+    let either = json!([{ "required": ["metadata_file"] }, { "required": ["metadata_url", "idp"] },
+        { "required": ["metadata_url", "federation"] }, { "required": ["mdq_url", "idp"] }]);
     schema.insert("allOf".to_owned(), json!([{ "oneOf": either }]));
 }
 
@@ -174,8 +207,19 @@ impl Settings {
                 report(&format!("authn_context[{index}]"), "is no URI of a way to authenticate".to_owned());
             }
         }
-        match (entity_id, keys, format, subject) {
-            (Some(entity_id), Some(keys), Some(format), Some(subject)) if problems.is_empty() => {
+        for (index, idp) in section.offer_idps.iter().enumerate() {
+            if let Err(error) = Issuer::parse(idp.as_str()) {
+                report(&format!("offer_idps[{index}]"), format!("is no entity id: {error}"));
+            }
+        }
+        let service =
+            section.federation.as_ref().and_then(|federation| federation.discovery_service.as_deref());
+        let service =
+            check(service.map(discovery_service).transpose(), "federation.discovery_service", &mut report);
+        match (entity_id, keys, format, subject, service) {
+            (Some(entity_id), Some(keys), Some(format), Some(subject), Some(discovery_service))
+                if problems.is_empty() =>
+            {
                 let source = match subject {
                     Some(attribute) => SubjectSource::Attribute(attribute),
                     None => SubjectSource::NameId {
@@ -187,6 +231,10 @@ impl Settings {
                     signs_requests: section.sign_requests.unwrap_or(!keys.is_empty()),
                     keys,
                     request_binding: section.request_binding,
+                    offered_idps: section.offer_idps,
+                    is_passive: section.is_passive,
+                    is_federation: section.federation.is_some(),
+                    discovery_service,
                     name_id_format: format,
                     policy: Policy {
                         signed: section.signed,
@@ -197,7 +245,12 @@ impl Settings {
                     naming: Naming {
                         subject: source,
                         attributes: section.attributes,
-                        checks_scopes: section.check_scopes.unwrap_or(true),
+                        scopes: match section.check_scopes {
+                            Some(false) => ScopeCheck::Off,
+                            // One of many must not speak for the others.
+                            _ if section.federation.is_some() => ScopeCheck::Strict,
+                            Some(true) | None => ScopeCheck::AsMetadataSays,
+                        },
                     },
                 })
             }
@@ -215,6 +268,12 @@ impl Settings {
             warn(
                 "allow_rsa_1_5",
                 "takes keys encrypted with RSA 1.5; have the identity provider use RSA-OAEP",
+            );
+        }
+        if self.is_federation && self.naming.scopes == ScopeCheck::Off {
+            warn(
+                "check_scopes",
+                "is off, so that each identity provider of the federation can name the people of all others",
             );
         }
         match &self.naming.subject {
@@ -316,6 +375,17 @@ fn name_id_format(written: Option<&str>, names_people: bool) -> Result<Option<St
         );
     }
     Ok(Some(format.to_owned()))
+}
+
+/// Where people are sent, so nothing but a page.
+fn discovery_service(written: &str) -> Result<Url, String> {
+    let url = Url::parse(written).map_err(|error| format!("is no URL: {error}"))?;
+    let is_plain = url.username().is_empty() && url.password().is_none() && url.fragment().is_none();
+    match url.scheme() {
+        "https" | "http" if is_plain => Ok(url),
+        "https" | "http" => Err("must have no user name, password or fragment".to_owned()),
+        _ => Err("must begin with https://".to_owned()),
+    }
 }
 
 fn attribute_name(written: Option<String>) -> Result<Option<String>, String> {

@@ -5,11 +5,12 @@
 use std::fmt::Write as _;
 
 use data_encoding::BASE64;
+use url::Url;
 use usher_core::provider::Document;
 
 use crate::{
     keys::OwnKey,
-    names::{BINDING_POST, DS, MD, PROTOCOL},
+    names::{BINDING_POST, DS, IDPDISC, MD, PROTOCOL},
     xml::escape,
 };
 
@@ -29,6 +30,8 @@ const CIPHERS: [&str; 5] = [
 pub(crate) struct ServiceProvider<'a> {
     pub(crate) entity_id: &'a str,
     pub(crate) acs: &'a str,
+    /// Where a discovery service sends people back to, if there may be one.
+    pub(crate) disco: Option<&'a Url>,
     pub(crate) keys: &'a [OwnKey],
     pub(crate) signs_requests: bool,
     /// Whether assertions must be signed themselves.
@@ -48,6 +51,14 @@ impl ServiceProvider<'_> {
             signs = self.signs_requests,
             wants = self.wants_signed_assertions,
         );
+        if let Some(disco) = self.disco {
+            let _ = writeln!(
+                xml,
+                "    <md:Extensions>\n      <idpdisc:DiscoveryResponse xmlns:idpdisc=\"{IDPDISC}\" Binding=\"{IDPDISC}\" \
+                 Location=\"{}\" index=\"0\"/>\n    </md:Extensions>",
+                escape(disco.as_str()),
+            );
+        }
         for key in self.keys {
             push_key(&mut xml, key, "signing", &[]);
         }

@@ -10,7 +10,7 @@ use crate::{
     keys::OwnKey,
     metadata::Idp,
     names::{FORMAT_PERSISTENT, SAML},
-    person::{self, Naming, SubjectSource},
+    person::{self, Naming, ScopeCheck, SubjectSource},
     response::{self, Policy, Question, Signed, assertion::Assertion, message::Message},
     xml::is,
 };
@@ -75,7 +75,7 @@ impl Service {
         let naming = Naming {
             subject: SubjectSource::NameId { format: FORMAT_PERSISTENT.to_owned() },
             attributes: BTreeMap::new(),
-            checks_scopes: true,
+            scopes: ScopeCheck::AsMetadataSays,
         };
         let key = OwnKey::read(private_pem.as_bytes(), certificate_pem.as_bytes()).ok()?;
         Some(Self { idp: Idp::read(metadata.as_bytes(), None).ok()?, keys: vec![key], policy, naming })

@@ -5,20 +5,23 @@
 
 use std::fmt;
 
+use data_encoding::BASE64;
 use openssl::{
     nid::Nid,
     pkey::{Id, PKey, Private},
     x509::X509,
 };
 use samael::crypto::CertificateDer;
+use serde::{Deserialize, Serialize};
 
 use crate::gate::KeyKind;
 
 /// The shortest RSA key that counts as one.
 const MIN_RSA_BITS: u32 = 2048;
 
-/// A key that an identity provider signs with.
-#[derive(Clone)]
+/// A key that an identity provider signs with. Written and read as the base64 of its certificate.
+#[derive(Clone, Deserialize, Serialize)]
+#[serde(try_from = "String", into = "String")]
 pub(crate) struct IdpKey {
     /// Its certificate, as samael takes it.
     pub(crate) certificate: CertificateDer,
@@ -84,6 +87,21 @@ impl IdpKey {
     /// Whether both are certificates of one key.
     pub(crate) fn is_same_key(&self, other: &Self) -> bool {
         self.spki == other.spki
+    }
+}
+
+impl TryFrom<String> for IdpKey {
+    type Error = KeyError;
+
+    fn try_from(text: String) -> Result<Self, KeyError> {
+        let der = BASE64.decode(text.as_bytes()).map_err(|_| KeyError::NotCertificate)?;
+        Self::read(&der)
+    }
+}
+
+impl From<IdpKey> for String {
+    fn from(key: IdpKey) -> Self {
+        BASE64.encode(key.certificate.der_data())
     }
 }
 

@@ -36,7 +36,9 @@
 
 mod backend;
 mod config;
+mod discovery;
 mod document;
+mod federation;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -57,3 +59,4 @@ mod upkeep;
 mod xml;
 
 pub use backend::backend;
+pub use federation::{Reader, read_federation};

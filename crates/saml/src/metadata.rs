@@ -8,11 +8,15 @@
 //! Not read: `AttributeAuthorityDescriptor`, `ArtifactResolutionService`, `KeyName`s, contacts.
 
 mod entity;
+mod shown;
 mod signature;
 
-use std::time::Duration;
+pub(crate) use shown::Shown;
+
+use std::{borrow::Cow, time::Duration};
 
 use roxmltree::{Document, Node, ParsingOptions};
+use serde::{Deserialize, Serialize};
 use url::Url;
 use usher_core::{Issuer, Timestamp};
 
@@ -26,11 +30,13 @@ use crate::{
 
 /// The longest document that is read whole, in bytes.
 pub(crate) const MAX_BYTES: usize = 1024 * 1024;
-/// Nodes in it.
-const MAX_NODES: u32 = 100_000;
+/// The longest pattern of a scope.
+const MAX_PATTERN: usize = 256;
+/// The longest that a process of its own reads, in bytes.
+pub(crate) const MAX_FEDERATION_BYTES: usize = 128 * 1024 * 1024;
 
 /// An identity provider that people can be sent to.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Idp {
     /// Its entity id, which is also the issuer of its people.
     pub(crate) entity_id: Issuer,
@@ -49,14 +55,14 @@ pub(crate) struct Idp {
 }
 
 /// One place for each binding: the first that the metadata names.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
 pub(crate) struct Endpoints {
     pub(crate) redirect: Option<Location>,
     pub(crate) post: Option<Location>,
 }
 
 /// Where a browser is sent with a message.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub(crate) struct Location {
     pub(crate) url: Url,
     /// As the metadata writes it, which is the message's `Destination`: its recipient may compare the two letter by letter, and a
@@ -65,24 +71,32 @@ pub(crate) struct Location {
 }
 
 /// One `shibmd:Scope`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) enum Scope {
     /// `ac.cdl`, compared without regard to case.
     Name(String),
     /// A regular expression for the whole of it.
-    Pattern(regex::Regex),
+    Pattern(Pattern),
+}
+
+/// A regular expression that a whole scope has to match.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(try_from = "String", into = "String")]
+pub(crate) struct Pattern {
+    written: String,
+    whole: regex::Regex,
 }
 
 /// Why a document is no metadata of the identity provider in question.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum MetadataError {
-    #[error("is longer than {MAX_BYTES} bytes; have the federation's MDQ service give you the one entity")]
-    TooLong,
+    #[error("is longer than {0} bytes")]
+    TooLong(usize),
     #[error("is not UTF-8")]
     NotUtf8,
     #[error("is not well-formed XML, or has a DOCTYPE")]
     NotXml,
-    #[error("has more elements than the metadata of one identity provider")]
+    #[error("has more elements than any honest document of its kind")]
     TooComplex,
     #[error("is no SAML metadata: its root is neither an EntityDescriptor nor an EntitiesDescriptor")]
     NotMetadata,
@@ -117,24 +131,23 @@ impl Idp {
         wanted: Option<&str>,
         signers: &[IdpKey],
     ) -> Result<Self, MetadataError> {
-        if signers.is_empty() {
-            return Self::read(document, wanted);
-        }
-        let text = plain(document)?;
-        let algorithm = gate::pass_metadata(text, &parse(text)?)?;
-        let signed = signature::signed(text, algorithm, signers).ok_or(MetadataError::Signer)?;
-        Self::read(signed.as_bytes(), wanted)
+        Self::read_text(&trusted(document, Bounds::ENTITY, signers)?, wanted)
     }
 
     /// Reads the identity provider `wanted` from a document, or the only one there is.
+    #[cfg(any(test, feature = "fuzzing"))]
     pub(crate) fn read(document: &[u8], wanted: Option<&str>) -> Result<Self, MetadataError> {
-        let document = parse(plain(document)?)?;
-        let root = document.root_element();
-        if !is(root, MD, "EntityDescriptor") && !is(root, MD, "EntitiesDescriptor") {
-            return Err(MetadataError::NotMetadata);
-        }
-        let entity = find(root, wanted)?;
+        Self::read_signed(document, wanted, &[])
+    }
+
+    /// Reads an entity that has an identity provider.
+    pub(crate) fn of(entity: Node<'_, '_>) -> Result<Self, MetadataError> {
         entity::read(entity)
+    }
+
+    fn read_text(text: &str, wanted: Option<&str>) -> Result<Self, MetadataError> {
+        let document = parse(text, Bounds::ENTITY)?;
+        entity::read(find(root(&document)?, wanted)?)
     }
 
     /// Whether any of it still counts.
@@ -152,34 +165,99 @@ impl Scope {
     fn is(&self, scope: &str) -> bool {
         match self {
             Self::Name(name) => name.eq_ignore_ascii_case(scope),
-            Self::Pattern(pattern) => pattern.is_match(scope),
+            Self::Pattern(pattern) => pattern.whole.is_match(scope),
         }
     }
 }
 
+impl TryFrom<String> for Pattern {
+    type Error = MetadataError;
+
+    /// By itself first: `a)|(b` becomes a pattern only when it is put into another. `regex` is linear in time; the size of what
+    /// it compiles to is bounded here.
+    fn try_from(written: String) -> Result<Self, MetadataError> {
+        let build = |pattern: &str| regex::RegexBuilder::new(pattern).size_limit(64 * 1024).build();
+        if written.len() > MAX_PATTERN || build(&written).is_err() {
+            return Err(MetadataError::Scope);
+        }
+        let whole = build(&format!(r"\A(?:{written})\z")).map_err(|_| MetadataError::Scope)?;
+        Ok(Self { written, whole })
+    }
+}
+
+impl From<Pattern> for String {
+    fn from(pattern: Pattern) -> Self {
+        pattern.written
+    }
+}
+
+/// How much a document may be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    bytes: usize,
+    nodes: u32,
+}
+
+impl Bounds {
+    /// The metadata of one identity provider, or of a few.
+    pub(crate) const ENTITY: Self = Self { bytes: MAX_BYTES, nodes: 100_000 };
+    /// The metadata of a federation. eduGAIN has 45 MB and two million nodes.
+    pub(crate) const FEDERATION: Self = Self { bytes: MAX_FEDERATION_BYTES, nodes: 8_000_000 };
+}
+
+/// The text of a document that counts: all of it, or, if there are `signers`, what one of them has signed as a whole.
+pub(crate) fn trusted<'a>(
+    document: &'a [u8],
+    bounds: Bounds,
+    signers: &[IdpKey],
+) -> Result<Cow<'a, str>, MetadataError> {
+    let text = plain(document, bounds)?;
+    if signers.is_empty() {
+        return Ok(Cow::Borrowed(text));
+    }
+    let algorithm = gate::pass_metadata(text, &parse(text, bounds)?)?;
+    let signed = signature::signed(text, algorithm, signers).ok_or(MetadataError::Signer)?;
+    Ok(Cow::Owned(signed))
+}
+
 /// The text of a document of bounded length.
-fn plain(document: &[u8]) -> Result<&str, MetadataError> {
-    if document.len() > MAX_BYTES {
-        return Err(MetadataError::TooLong);
+fn plain(document: &[u8], bounds: Bounds) -> Result<&str, MetadataError> {
+    if document.len() > bounds.bytes {
+        return Err(MetadataError::TooLong(bounds.bytes));
     }
     let text = std::str::from_utf8(document).map_err(|_| MetadataError::NotUtf8)?;
     Ok(text.strip_prefix('\u{FEFF}').unwrap_or(text))
 }
 
-fn parse(text: &str) -> Result<Document<'_>, MetadataError> {
-    let options = ParsingOptions { nodes_limit: MAX_NODES, ..ParsingOptions::default() };
+pub(crate) fn parse(text: &str, bounds: Bounds) -> Result<Document<'_>, MetadataError> {
+    let options = ParsingOptions { nodes_limit: bounds.nodes, ..ParsingOptions::default() };
     Document::parse_with_options(text, options).map_err(|error| match error {
         roxmltree::Error::NodesLimitReached => MetadataError::TooComplex,
         _ => MetadataError::NotXml,
     })
 }
 
+/// Its root, if it is metadata.
+fn root<'a, 'input>(document: &'a Document<'input>) -> Result<Node<'a, 'input>, MetadataError> {
+    let root = document.root_element();
+    let is_metadata = is(root, MD, "EntityDescriptor") || is(root, MD, "EntitiesDescriptor");
+    is_metadata.then_some(root).ok_or(MetadataError::NotMetadata)
+}
+
+/// Every entity with an identity provider of SAML 2.0, in the order of the document.
+pub(crate) fn entities<'a, 'input>(
+    document: &'a Document<'input>,
+) -> Result<impl Iterator<Item = Node<'a, 'input>>, MetadataError> {
+    Ok(root(document)?.descendants().filter(is_entity))
+}
+
+fn is_entity(node: &Node<'_, '_>) -> bool {
+    is(*node, MD, "EntityDescriptor") && node.children().any(entity::is_identity_provider)
+}
+
 /// The entity that is meant. Entities without an identity provider of SAML 2.0 do not count.
 fn find<'a, 'input>(root: Node<'a, 'input>, wanted: Option<&str>) -> Result<Node<'a, 'input>, MetadataError> {
-    let is_idp = |node: &Node<'_, '_>| {
-        is(*node, MD, "EntityDescriptor") && node.children().any(entity::is_identity_provider)
-    };
-    let mut idps = root.descendants().filter(is_idp);
+    let mut idps = root.descendants().filter(is_entity);
     match wanted {
         Some(wanted) => {
             let found = idps.find(|idp| idp.attribute("entityID") == Some(wanted));
@@ -195,7 +273,7 @@ fn find<'a, 'input>(root: Node<'a, 'input>, wanted: Option<&str>) -> Result<Node
 
 /// The earliest `validUntil` of an entity, its role and everything around it (SAML metadata 2.3.1): an expired whole has no
 /// valid parts.
-fn valid_until(entity: Node<'_, '_>) -> Result<Option<Timestamp>, MetadataError> {
+pub(crate) fn valid_until(entity: Node<'_, '_>) -> Result<Option<Timestamp>, MetadataError> {
     let role = entity.children().filter(|child| entity::is_identity_provider(*child));
     let mut earliest: Option<Timestamp> = None;
     for node in entity.ancestors().filter(Node::is_element).chain(role) {

@@ -47,3 +47,12 @@ pub(crate) const BEARER: &str = "urn:oasis:names:tc:SAML:2.0:cm:bearer";
 
 /// SAML core 3.2.2.2, top-level status codes.
 pub(crate) const STATUS_SUCCESS: &str = "urn:oasis:names:tc:SAML:2.0:status:Success";
+
+/// `mdui:`, what people are shown of an entity (SAML metadata extensions for login and discovery user interface 2.1).
+pub(crate) const MDUI: &str = "urn:oasis:names:tc:SAML:metadata:ui";
+/// `mdrpi:`, who registered an entity (SAML metadata extensions for registration and publication information 2.1).
+pub(crate) const MDRPI: &str = "urn:oasis:names:tc:SAML:metadata:rpi";
+/// `mdattr:`, attributes of an entity (SAML metadata extension for entity attributes 2.2).
+pub(crate) const MDATTR: &str = "urn:oasis:names:tc:SAML:metadata:attribute";
+/// `idpdisc:`, a discovery service (identity provider discovery service protocol and profile 2.3, 2.5).
+pub(crate) const IDPDISC: &str = "urn:oasis:names:tc:SAML:profiles:SSO:idp-discovery-protocol";

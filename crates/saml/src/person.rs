@@ -26,8 +26,19 @@ pub(crate) struct Naming {
     pub(crate) subject: SubjectSource,
     /// Further names of attributes: the formal name, and what it is called here.
     pub(crate) attributes: BTreeMap<String, String>,
-    /// Whether what stands behind an `@` must be a scope of the identity provider's metadata.
-    pub(crate) checks_scopes: bool,
+    /// What may stand behind an `@`.
+    pub(crate) scopes: ScopeCheck,
+}
+
+/// What may stand behind the `@` of a scoped attribute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ScopeCheck {
+    /// Anything.
+    Off,
+    /// A scope of the identity provider's metadata, if that has any.
+    AsMetadataSays,
+    /// A scope of the identity provider's metadata.
+    Strict,
 }
 
 /// What names a person for good.
@@ -79,7 +90,7 @@ pub(crate) fn attributes(assertion: &Assertion, naming: &Naming, idp: &Idp) -> A
     let mut formal: BTreeMap<&str, Option<Vec<String>>> = BTreeMap::new();
     for attribute in &assertion.attributes {
         let values = formal.entry(&attribute.name).or_insert_with(|| Some(Vec::new()));
-        let is_scoped = naming.checks_scopes
+        let is_scoped = naming.scopes != ScopeCheck::Off
             && (known::is_scoped(&attribute.name)
                 || naming.name_of(&attribute.name).is_some_and(known::is_scoped));
         for value in &attribute.values {
@@ -90,7 +101,7 @@ pub(crate) fn attributes(assertion: &Assertion, naming: &Naming, idp: &Idp) -> A
             };
             match (values.as_mut(), text) {
                 // Of another's scope: as if it had not been released.
-                (Some(_), Some(text)) if is_scoped && !is_in_scope(&text, idp) => {}
+                (Some(_), Some(text)) if is_scoped && !is_in_scope(&text, idp, naming.scopes) => {}
                 (Some(values), Some(text)) => values.push(text),
                 // A value that cannot be told makes its neighbours half the truth.
                 _ => *values = None,
@@ -191,8 +202,9 @@ pub(crate) fn one_time(assertion: &Assertion, question: &Question<'_>) -> OneTim
     }
 }
 
-fn is_in_scope(value: &str, idp: &Idp) -> bool {
-    value.rsplit_once('@').is_some_and(|(_, scope)| idp.speaks_for(scope))
+fn is_in_scope(value: &str, idp: &Idp, check: ScopeCheck) -> bool {
+    let is_limited = idp.scopes.is_some() || check != ScopeCheck::Strict;
+    is_limited && value.rsplit_once('@').is_some_and(|(_, scope)| idp.speaks_for(scope))
 }
 
 /// As Shibboleth writes them: `https://idp!https://sp!name`.

@@ -15,19 +15,21 @@ use url::Url;
 use usher_core::{
     Callback, Challenge, Ctx, Demand, Descriptor, Freshness, Handle, Identity, Issuer, Outcome, Proof,
     ProviderError, SsoProvider, Timestamp,
-    provider::{Document, Endpoint, Method, ProviderState, ReturnTrip},
+    provider::{BrowserStep, Document, Endpoint, Method, ProviderState, ReturnTrip},
 };
 
 use crate::{
     config::Settings,
+    discovery::{self, ATTEMPT, DISCO, Page, Said},
     document::ServiceProvider,
+    federation::{Federation, IndexError, Key, Member},
     keys::OwnKey,
     metadata::Idp,
     person,
     processors::{NotWorked, Processors},
     request::{self, Request, RequestError},
     response::{self, Question, ResponseError, Signed},
-    upkeep::Upkeep,
+    upkeep::{Unknown, Upkeep},
 };
 
 /// Our assertion consumer service, below the endpoints.
@@ -47,6 +49,7 @@ pub(crate) struct Service {
     settings: Settings,
     entity_id: String,
     acs: String,
+    disco: Url,
 }
 
 /// What is remembered of an attempt.
@@ -54,8 +57,19 @@ pub(crate) struct Service {
 #[serde(deny_unknown_fields)]
 struct State {
     handle: Handle,
+    /// What the browser was sent away with; nothing while the person is asked where they are from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sent: Option<Sent>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Sent {
     /// The ID of the request.
     request: String,
+    /// To which identity provider of a federation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    idp: Option<Key>,
 }
 
 /// Why there is nothing to verify.
@@ -69,6 +83,10 @@ enum Unfit {
     ForeignState,
     #[error("the callback, the state and the demand are of different attempts")]
     AnotherAttempt,
+    #[error("the browser was not sent to any identity provider")]
+    NotSent,
+    #[error("the federation has no such identity provider")]
+    NoIdp,
     #[error("there is no such document")]
     NoDocument,
 }
@@ -102,8 +120,118 @@ impl SamlProvider {
         }
     }
 
-    fn idp(&self, now: Timestamp) -> Result<Arc<Idp>, ProviderError> {
-        self.upkeep.idp(now).map_err(ProviderError::unavailable)
+    /// The identity provider of that key, or the only one there is.
+    async fn idp(&self, now: Timestamp, key: Option<Key>) -> Result<Arc<Idp>, ProviderError> {
+        match key {
+            None => self.upkeep.idp(now).map_err(ProviderError::unavailable),
+            Some(key) => {
+                let found = self.look_up(now, move |federation| federation.find(key)).await?;
+                let member = found.ok_or_else(|| ProviderError::unavailable(Unfit::NoIdp))?;
+                valid(member, now)
+            }
+        }
+    }
+
+    /// Asks the federation something.
+    async fn look_up<T: Send + 'static>(
+        &self,
+        now: Timestamp,
+        question: impl FnOnce(&Federation) -> Result<T, IndexError> + Send + 'static,
+    ) -> Result<T, ProviderError> {
+        let federation = self.upkeep.federation(now).map_err(ProviderError::unavailable)?;
+        let answered = self.compute(move |_| question(&federation)).await?;
+        answered.map_err(|error| ProviderError::Internal(error.into()))
+    }
+
+    /// Sends the browser to `idp`.
+    async fn send(
+        &self,
+        ctx: &Ctx<'_>,
+        demand: &Demand,
+        idp: Arc<Idp>,
+        key: Option<Key>,
+    ) -> Result<Challenge, ProviderError> {
+        let (now, id, handle) = (ctx.now, request::new_id(ctx.entropy), demand.handle.clone());
+        let state = State { handle: handle.clone(), sent: Some(Sent { request: id.clone(), idp: key }) };
+        let is_forced = match demand.freshness {
+            Freshness::AnySession => false,
+            Freshness::Since(_) => true,
+        };
+        let request = move |service: &Service| {
+            let settings = &service.settings;
+            let request = Request {
+                id: &id,
+                now,
+                entity_id: &service.entity_id,
+                acs: &service.acs,
+                idp: &idp,
+                binding: settings.request_binding,
+                is_forced,
+                is_passive: settings.is_passive && !is_forced,
+                name_id_format: settings.name_id_format.as_deref(),
+                contexts: &settings.policy.contexts,
+                offered_idps: &settings.offered_idps,
+                key: service.signs_with(),
+                relay_state: handle.as_str(),
+            };
+            request.step()
+        };
+        let step = match self.service.signs_with() {
+            Some(_) => self.compute(request).await?,
+            None => request(&self.service),
+        };
+        let step = step.map_err(|error: RequestError| ProviderError::Internal(error.into()))?;
+        Ok(Challenge { step, state: state.seal(), returns_by: ReturnTrip::CrossSitePost })
+    }
+
+    /// The page that asks people where they are from.
+    async fn ask(
+        &self,
+        ctx: &Ctx<'_>,
+        demand: &Demand,
+        typed: String,
+        is_forgotten: bool,
+    ) -> Result<Challenge, ProviderError> {
+        let (handle, origin) = (demand.handle.clone(), demand.hints.origin.clone());
+        let disco = self.service.disco.clone();
+        let shown = self.look_up(ctx.now, move |federation| {
+            let page =
+                Page { disco: &disco, handle: &handle, typed: &typed, origin: origin.as_ref(), is_forgotten };
+            page.organisations(federation)
+        });
+        let step = BrowserStep::Ask(Box::new(shown.await?));
+        let state = State { handle: demand.handle.clone(), sent: None };
+        Ok(Challenge { step, state: state.seal(), returns_by: ReturnTrip::Navigation })
+    }
+
+    /// What somebody said of where they are from.
+    async fn go_on(
+        &self,
+        ctx: &Ctx<'_>,
+        demand: &Demand,
+        callback: &Callback,
+    ) -> Result<Outcome, ProviderError> {
+        let said = Said::read(callback).map_err(ProviderError::malformed)?;
+        if demand.issuer.is_some() {
+            // Nobody asked them.
+            return Ok(Outcome::Continue(self.begin(ctx, demand).await?));
+        }
+        let (key, is_ours) = match said {
+            Said::Search { typed, is_forgotten } => {
+                return Ok(Outcome::Continue(self.ask(ctx, demand, typed, is_forgotten).await?));
+            }
+            Said::Key(key) => (key, true),
+            // A discovery service may know more identity providers than count here.
+            Said::EntityId(entity_id) => (Key::of(&entity_id), false),
+        };
+        let Some(member) = self.look_up(ctx.now, move |federation| federation.find(key)).await? else {
+            if is_ours {
+                return Err(ProviderError::malformed(Unfit::NoIdp));
+            }
+            return Ok(Outcome::Continue(self.ask(ctx, demand, String::new(), false).await?));
+        };
+        let challenge = self.send(ctx, demand, valid(member, ctx.now)?, Some(key)).await?;
+        Ok(Outcome::From(discovery::origin(key), challenge))
     }
 
     /// Runs `work` where it may take its time, when it is its turn.
@@ -124,10 +252,10 @@ impl Service {
         let below = |name: &str| {
             let mut url = endpoints.clone();
             url.set_path(&format!("{}/{name}", endpoints.path().trim_end_matches('/')));
-            String::from(url)
+            url
         };
-        let entity_id = settings.entity_id.clone().unwrap_or_else(|| below(METADATA));
-        Self { settings, entity_id, acs: below(ACS) }
+        let entity_id = settings.entity_id.clone().unwrap_or_else(|| below(METADATA).into());
+        Self { settings, entity_id, acs: below(ACS).into(), disco: below(DISCO) }
     }
 
     /// The key of our requests, if they are signed.
@@ -137,10 +265,11 @@ impl Service {
 
     /// What the identity provider's operator needs to know.
     pub(crate) fn metadata(&self) -> Document {
-        let Settings { keys, signs_requests, name_id_format, policy, .. } = &self.settings;
+        let Settings { keys, signs_requests, name_id_format, policy, is_federation, .. } = &self.settings;
         let us = ServiceProvider {
             entity_id: &self.entity_id,
             acs: &self.acs,
+            disco: is_federation.then_some(&self.disco),
             keys,
             signs_requests: *signs_requests,
             wants_signed_assertions: matches!(policy.signed, Signed::Assertion | Signed::Both),
@@ -184,6 +313,21 @@ impl Service {
     }
 }
 
+impl State {
+    fn seal(&self) -> ProviderState {
+        ProviderState::new(serde_json::to_string(self).expect("plain texts serialise"))
+    }
+}
+
+/// The identity provider, if its metadata still says anything.
+fn valid(member: Member, now: Timestamp) -> Result<Arc<Idp>, ProviderError> {
+    if member.idp.is_valid(now) {
+        Ok(Arc::new(member.idp))
+    } else {
+        Err(ProviderError::unavailable(Unknown::Expired))
+    }
+}
+
 /// A person and their answer.
 struct Proven {
     subject: usher_core::Subject,
@@ -200,54 +344,49 @@ impl SsoProvider for SamlProvider {
     }
 
     fn issuer(&self) -> Option<&Issuer> {
-        Some(self.upkeep.entity_id())
+        self.upkeep.entity_id()
     }
 
     fn endpoint(&self, method: Method, tail: &str) -> Option<Endpoint> {
         match (method, tail) {
             (Method::Post, ACS) => Some(Endpoint::Answer),
+            (Method::Get, DISCO) if self.service.settings.is_federation => Some(Endpoint::Answer),
             (Method::Get, METADATA) => Some(Endpoint::Document),
             _ => None,
         }
     }
 
     async fn begin(&self, ctx: &Ctx<'_>, demand: &Demand) -> Result<Challenge, ProviderError> {
-        let idp = self.idp(ctx.now)?;
-        let (now, id, handle) = (ctx.now, request::new_id(ctx.entropy), demand.handle.clone());
-        let state = State { handle: handle.clone(), request: id.clone() };
-        let is_forced = match demand.freshness {
-            Freshness::AnySession => false,
-            Freshness::Since(_) => true,
-        };
-        let ask = move |service: &Service| {
-            let Settings { request_binding, name_id_format, policy, .. } = &service.settings;
-            let request = Request {
-                id: &id,
-                now,
-                entity_id: &service.entity_id,
-                acs: &service.acs,
-                idp: &idp,
-                binding: *request_binding,
-                is_forced,
-                name_id_format: name_id_format.as_deref(),
-                contexts: &policy.contexts,
-                key: service.signs_with(),
-                relay_state: handle.as_str(),
-            };
-            request.step()
-        };
-        let step = match self.service.signs_with() {
-            Some(_) => self.compute(ask).await?,
-            None => ask(&self.service),
-        };
-        let step = step.map_err(|error: RequestError| ProviderError::Internal(error.into()))?;
-        let state = serde_json::to_string(&state).expect("two strings serialise");
-        Ok(Challenge { step, state: ProviderState::new(state), returns_by: ReturnTrip::CrossSitePost })
+        let settings = &self.service.settings;
+        match (&demand.issuer, &settings.discovery_service) {
+            _ if !settings.is_federation => {
+                let idp = self.idp(ctx.now, None).await?;
+                self.send(ctx, demand, idp, None).await
+            }
+            (Some(issuer), _) => {
+                let key = Key::of(issuer.as_str());
+                let idp = self.idp(ctx.now, Some(key)).await?;
+                self.send(ctx, demand, idp, Some(key)).await
+            }
+            (None, None) => self.ask(ctx, demand, String::new(), false).await,
+            (None, Some(service)) => {
+                self.upkeep.federation(ctx.now).map_err(ProviderError::unavailable)?;
+                let Service { entity_id, disco, .. } = &*self.service;
+                let url = discovery::at_service(service, entity_id, disco, &demand.handle);
+                let state = State { handle: demand.handle.clone(), sent: None };
+                let step = BrowserStep::Redirect(url);
+                Ok(Challenge { step, state: state.seal(), returns_by: ReturnTrip::Navigation })
+            }
+        }
     }
 
     fn handle(&self, callback: &Callback) -> Result<Handle, ProviderError> {
-        let relay_state = callback.form.one("RelayState").map_err(ProviderError::malformed)?;
-        Handle::parse(relay_state).map_err(|_| ProviderError::malformed(Unfit::NoHandle))
+        let written = match callback.tail.as_str() {
+            DISCO => callback.query.one(ATTEMPT),
+            _ => callback.form.one("RelayState"),
+        };
+        Handle::parse(written.map_err(ProviderError::malformed)?)
+            .map_err(|_| ProviderError::malformed(Unfit::NoHandle))
     }
 
     async fn complete(
@@ -257,21 +396,27 @@ impl SsoProvider for SamlProvider {
         state: ProviderState,
         callback: &Callback,
     ) -> Result<Outcome, ProviderError> {
+        let state = self.open(demand, &state, callback)?;
+        if callback.method == Method::Get && callback.tail == DISCO && self.service.settings.is_federation {
+            return self.go_on(ctx, demand, callback).await;
+        }
         if callback.method != Method::Post {
             return Err(ProviderError::malformed(Unfit::NotPost));
         }
-        let state = self.open(demand, &state, callback)?;
+        let Sent { request, idp } = state.sent.ok_or_else(|| ProviderError::unverified(Unfit::NotSent))?;
         let encoded = callback.form.one("SAMLResponse").map_err(ProviderError::malformed)?.to_owned();
-        let idp = self.idp(ctx.now)?;
+        if idp.is_some() != self.service.settings.is_federation {
+            return Err(ProviderError::unverified(Unfit::ForeignState));
+        }
+        let idp = self.idp(ctx.now, idp).await?;
+        let issuer = idp.entity_id.clone();
         let (now, skew) = (ctx.now, ctx.skew);
         let proven = self
-            .compute(move |service| {
-                service.prove(&encoded, &service.question(now, skew, &state.request, &idp))
-            })
+            .compute(move |service| service.prove(&encoded, &service.question(now, skew, &request, &idp)))
             .await??;
         let identity = Identity {
             provider: self.descriptor.id.clone(),
-            issuer: self.upkeep.entity_id().clone(),
+            issuer,
             subject: proven.subject,
             evidence: proven.evidence,
             attributes: proven.attributes,
@@ -289,7 +434,12 @@ impl SsoProvider for SamlProvider {
 
     /// The identity provider itself is never called: browsers carry everything.
     async fn probe(&self, ctx: &Ctx<'_>) -> Result<(), ProviderError> {
-        self.idp(ctx.now).map(drop)
+        let found = if self.service.settings.is_federation {
+            self.upkeep.federation(ctx.now).map(drop)
+        } else {
+            self.upkeep.idp(ctx.now).map(drop)
+        };
+        found.map_err(ProviderError::unavailable)
     }
 
     async fn refresh(&self, ctx: &Ctx<'_>) -> Option<Duration> {
@@ -313,7 +463,7 @@ impl fmt::Debug for SamlProvider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SamlProvider")
             .field("id", &self.descriptor.id)
-            .field("idp", self.upkeep.entity_id())
+            .field("idp", &self.upkeep.entity_id())
             .finish_non_exhaustive()
     }
 }

@@ -36,9 +36,13 @@ pub(crate) struct Request<'a> {
     pub(crate) binding: Option<RequestBinding>,
     /// `ForceAuthn`: the person is to show credentials anew.
     pub(crate) is_forced: bool,
+    /// `IsPassive`: the identity provider shows nothing. Never together with `is_forced`.
+    pub(crate) is_passive: bool,
     pub(crate) name_id_format: Option<&'a str>,
     /// The classes of authentication that count.
     pub(crate) contexts: &'a [String],
+    /// Whom the identity provider may ask in turn (`IDPList`, SAML core 3.4.1.3); empty: whomever it likes.
+    pub(crate) offered_idps: &'a [String],
     /// What signs it.
     pub(crate) key: Option<&'a OwnKey>,
     /// What comes back with the answer.
@@ -89,12 +93,13 @@ impl Request<'_> {
     fn xml(&self, location: &Location, signature: &str) -> String {
         let mut xml = format!(
             "<samlp:AuthnRequest xmlns:samlp=\"{SAMLP}\" ID=\"{id}\" Version=\"2.0\" IssueInstant=\"{now}\" \
-             Destination=\"{destination}\"{force} ProtocolBinding=\"{BINDING_POST}\" \
+             Destination=\"{destination}\"{force}{passive} ProtocolBinding=\"{BINDING_POST}\" \
              AssertionConsumerServiceURL=\"{acs}\"><saml:Issuer xmlns:saml=\"{SAML}\">{issuer}</saml:Issuer>{signature}",
             id = escape(self.id),
             now = time::format(self.now),
             destination = escape(&location.written),
             force = if self.is_forced { " ForceAuthn=\"true\"" } else { "" },
+            passive = if self.is_passive { " IsPassive=\"true\"" } else { "" },
             acs = escape(self.acs),
             issuer = escape(self.entity_id),
         );
@@ -118,6 +123,13 @@ impl Request<'_> {
                 xml,
                 "<samlp:RequestedAuthnContext Comparison=\"exact\">{classes}</samlp:RequestedAuthnContext>"
             );
+        }
+        if !self.offered_idps.is_empty() {
+            let entries = self.offered_idps.iter().fold(String::new(), |mut entries, idp| {
+                let _ = write!(entries, "<samlp:IDPEntry ProviderID=\"{}\"></samlp:IDPEntry>", escape(idp));
+                entries
+            });
+            let _ = write!(xml, "<samlp:Scoping><samlp:IDPList>{entries}</samlp:IDPList></samlp:Scoping>");
         }
         xml.push_str("</samlp:AuthnRequest>");
         xml

@@ -5,26 +5,29 @@
 //! `validUntil` has passed; an identity provider whose metadata could not be had yet is away, and no obstacle to anything
 //! else.
 
-mod copy;
+pub(crate) mod copy;
 mod fetch;
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, PoisonError, RwLock},
     time::Duration,
 };
 
 use tokio::{sync::Mutex, task::spawn_blocking};
+use url::Url;
 use usher_core::{ConfigError, Ctx, Entropy, Issuer, ProviderId, Timestamp};
 
 use crate::{
-    config::{Place, Source, Stamp},
+    config::{Place, Source, Stamp, Whose},
+    federation::{DocumentAt, Federation, Filter, IndexError, Job, Loaded, ReadError, Reader, Validators},
     keys::IdpKey,
-    metadata::{Idp, MetadataError},
+    metadata::{Idp, MAX_BYTES, MetadataError},
     processors::{NotWorked, Processors},
 };
 use copy::LastCopy;
-use fetch::{Fetch, FetchError};
+use fetch::FetchError;
+pub(crate) use fetch::{Fetch, Fetched};
 
 /// Between two looks at a file's date.
 const FILE_PAUSE: Duration = Duration::from_secs(5);
@@ -32,23 +35,45 @@ const FILE_PAUSE: Duration = Duration::from_secs(5);
 const LEAST_PAUSE: Duration = Duration::from_mins(1);
 /// After the first failure in a row; twice as long after each further one.
 const RETRY: Duration = Duration::from_secs(10);
+/// For a document of one identity provider, from connecting to the last byte.
+const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What is known of the identity provider.
+/// What is known of the identity provider, or of all those of a federation.
 #[derive(Debug)]
 pub(crate) struct Upkeep {
-    entity_id: Issuer,
+    whose: Whose,
     signers: Vec<IdpKey>,
-    known: RwLock<Option<Arc<Idp>>>,
+    known: RwLock<Known>,
     way: Way,
+    /// Where files may be made.
+    directory: Option<PathBuf>,
     processors: Processors,
+    reader: Reader,
     /// Held by whoever looks.
     looks: Mutex<Looks>,
 }
 
+#[derive(Clone, Debug)]
+enum Known {
+    Nothing,
+    One(Arc<Idp>),
+    Many(Arc<Federation>),
+}
+
 #[derive(Debug)]
 enum Way {
-    File(std::path::PathBuf),
-    Url { fetch: Fetch, refresh: Duration, copy: Option<LastCopy> },
+    File(PathBuf),
+    Url(Box<Address>),
+}
+
+#[derive(Debug)]
+struct Address {
+    url: Url,
+    ca_pem: Option<Vec<u8>>,
+    /// For what is short.
+    fetch: Fetch,
+    refresh: Duration,
+    copy: Option<LastCopy>,
 }
 
 #[derive(Debug)]
@@ -59,6 +84,8 @@ struct Looks {
     has_tried_copy: bool,
     /// In a row.
     failures: u32,
+    /// Of the document that is known.
+    validators: Validators,
 }
 
 /// Why nobody can be sent to the identity provider.
@@ -83,33 +110,66 @@ enum LookError {
     Expired,
     #[error(transparent)]
     NotWorked(#[from] NotWorked),
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    #[error("the index cannot be read")]
+    Index(#[from] IndexError),
 }
 
 impl Upkeep {
     /// Of what the operator named. `id` names the copy.
-    pub(crate) fn new(source: Source, id: &ProviderId, processors: Processors) -> Result<Self, ConfigError> {
-        let Source { entity_id, place, signers } = source;
+    pub(crate) fn new(
+        source: Source,
+        id: &ProviderId,
+        processors: Processors,
+        reader: Reader,
+    ) -> Result<Self, ConfigError> {
+        let Source { whose, place, signers, cache_dir } = source;
         let (known, way, stamp) = match place {
-            Place::File { path, first, stamp } => (Some(Arc::from(first)), Way::File(path), stamp),
-            Place::Url { url, ca_pem, refresh, cache_dir } => {
-                let copy = cache_dir.map(|directory| LastCopy::new(directory, id, &url));
-                (None, Way::Url { fetch: Fetch::new(url, ca_pem.as_deref())?, refresh, copy }, None)
+            Place::File { path, first, stamp } => {
+                let known = first.map_or(Known::Nothing, |first| Known::One(Arc::from(first)));
+                (known, Way::File(path), stamp)
+            }
+            Place::Url { url, ca_pem, refresh } => {
+                let copy = cache_dir.as_deref().map(|directory| LastCopy::new(directory, id, &url));
+                let fetch = Fetch::new(url.clone(), ca_pem.as_deref(), PATIENCE, MAX_BYTES)?;
+                let address = Address { url, ca_pem, fetch, refresh, copy };
+                (Known::Nothing, Way::Url(Box::new(address)), None)
             }
         };
-        let looks = Mutex::new(Looks { stamp, has_tried_copy: false, failures: 0 });
-        Ok(Self { entity_id, signers, known: RwLock::new(known), way, processors, looks })
+        let looks = Looks { stamp, has_tried_copy: false, failures: 0, validators: Validators::default() };
+        let (known, looks) = (RwLock::new(known), Mutex::new(looks));
+        Ok(Self { whose, signers, known, way, directory: cache_dir, processors, reader, looks })
     }
 
-    /// Whose metadata it is.
-    pub(crate) fn entity_id(&self) -> &Issuer {
-        &self.entity_id
+    /// The entity id of the one identity provider; `None` of a federation.
+    pub(crate) fn entity_id(&self) -> Option<&Issuer> {
+        match &self.whose {
+            Whose::One(entity_id) => Some(entity_id),
+            Whose::Many(_) => None,
+        }
     }
 
-    /// The identity provider, if its metadata still says anything (SAML metadata 2.3.1).
+    /// The one identity provider, if its metadata still says anything (SAML metadata 2.3.1).
     pub(crate) fn idp(&self, now: Timestamp) -> Result<Arc<Idp>, Unknown> {
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        let idp = known.as_ref().ok_or(Unknown::NotYet)?;
-        if idp.is_valid(now) { Ok(Arc::clone(idp)) } else { Err(Unknown::Expired) }
+        match self.known() {
+            Known::One(idp) if idp.is_valid(now) => Ok(idp),
+            Known::One(_) => Err(Unknown::Expired),
+            Known::Nothing | Known::Many(_) => Err(Unknown::NotYet),
+        }
+    }
+
+    /// The federation, if any of its metadata still says anything.
+    pub(crate) fn federation(&self, now: Timestamp) -> Result<Arc<Federation>, Unknown> {
+        match self.known() {
+            Known::Many(federation) if federation.is_valid(now) => Ok(federation),
+            Known::Many(_) => Err(Unknown::Expired),
+            Known::Nothing | Known::One(_) => Err(Unknown::NotYet),
+        }
+    }
+
+    fn known(&self) -> Known {
+        self.known.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Looks at it anew. How long until the next time.
@@ -120,24 +180,22 @@ impl Upkeep {
                 self.look_at_file(path, &mut looks, ctx.now).await;
                 FILE_PAUSE
             }
-            Way::Url { fetch, refresh, copy } => {
-                if let Some(copy) = copy.as_ref().filter(|_| !looks.has_tried_copy) {
+            Way::Url(address) => {
+                if let Some(copy) = address.copy.as_ref().filter(|_| !looks.has_tried_copy) {
                     looks.has_tried_copy = true;
                     self.look_at_copy(copy, ctx.now).await;
                 }
-                match self.look_at_url(fetch, ctx.now).await {
-                    Ok(document) => {
+                match self.look_at_url(address, &looks.validators, ctx.now).await {
+                    Ok(validators) => {
                         looks.failures = 0;
-                        if let Some(copy) = copy {
-                            copy.keep(document).await;
-                        }
+                        looks.validators = validators;
                     }
                     Err(cause) => {
                         looks.failures = looks.failures.saturating_add(1);
                         self.tell(&cause, "metadata_url");
                     }
                 }
-                self.pause(*refresh, looks.failures, ctx)
+                self.pause(address.refresh, looks.failures, ctx)
             }
         }
     }
@@ -149,49 +207,159 @@ impl Upkeep {
             return;
         }
         looks.stamp = stamp;
-        let own = path.to_owned();
-        let read = spawn_blocking(move || std::fs::read(own)).await;
-        let read = read.unwrap_or_else(|panicked| Err(std::io::Error::other(panicked)));
-        let taken = match read {
-            Ok(document) => self.take(Arc::new(document), now).await,
-            Err(error) => Err(LookError::File(error)),
+        let taken = match &self.whose {
+            Whose::One(entity_id) if stamp.is_none_or(Stamp::is_short) => {
+                self.take_file(path, entity_id, now).await
+            }
+            Whose::One(_) | Whose::Many(_) => {
+                self.take_apart(DocumentAt::File(path.to_owned()), now).await.map(drop)
+            }
         };
-        if let Err(LookError::NotWorked(_)) = &taken {
+        if let Err(LookError::NotWorked(_) | LookError::Read(ReadError::TimedOut | ReadError::Process(_))) =
+            &taken
+        {
             // It was not looked at.
             looks.stamp = None;
         }
         match taken {
-            Ok(()) => tracing::info!(idp = %self.entity_id, "the metadata has changed and was read again"),
+            Ok(()) => tracing::info!(idp = %self.whose, "the metadata has changed and was read again"),
             Err(cause) => self.tell(&cause, "metadata_file"),
         }
     }
 
+    async fn take_file(&self, path: &Path, entity_id: &Issuer, now: Timestamp) -> Result<(), LookError> {
+        let own = path.to_owned();
+        let read = spawn_blocking(move || std::fs::read(own)).await;
+        let read = read.unwrap_or_else(|panicked| Err(std::io::Error::other(panicked)));
+        self.take(Arc::new(read.map_err(LookError::File)?), entity_id, now).await
+    }
+
     async fn look_at_copy(&self, copy: &LastCopy, now: Timestamp) {
-        let Some(document) = copy.read().await else { return };
-        match self.take(Arc::new(document), now).await {
+        let path = copy.path().to_owned();
+        let taken = match &self.whose {
+            Whose::One(entity_id) => {
+                let Some(document) = copy.read().await else { return };
+                match self.take(Arc::new(document), entity_id, now).await {
+                    Err(LookError::Metadata(MetadataError::TooLong(_))) => {
+                        self.take_apart(DocumentAt::File(path), now).await.map(drop)
+                    }
+                    taken => taken,
+                }
+            }
+            Whose::Many(_) if !path.exists() => return,
+            Whose::Many(_) => self.take_apart(DocumentAt::File(path), now).await.map(drop),
+        };
+        match taken {
             Ok(()) => {
-                tracing::info!(idp = %self.entity_id, "the metadata of the last run is used until it is fetched anew");
+                tracing::info!(idp = %self.whose, "the metadata of the last run is used until it is fetched anew");
             }
             Err(cause) => self.tell(&cause, "metadata_cache_dir"),
         }
     }
 
-    async fn look_at_url(&self, fetch: &Fetch, now: Timestamp) -> Result<Arc<Vec<u8>>, LookError> {
-        let document = Arc::new(fetch.document().await?);
-        self.take(Arc::clone(&document), now).await?;
-        Ok(document)
+    async fn look_at_url(
+        &self,
+        address: &Address,
+        known: &Validators,
+        now: Timestamp,
+    ) -> Result<Validators, LookError> {
+        let Address { url, ca_pem, fetch, copy, .. } = address;
+        if let Whose::One(entity_id) = &self.whose {
+            match fetch.document(&Validators::default()).await {
+                Ok(Fetched::Document(document, _)) => {
+                    let document = Arc::new(document);
+                    self.take(Arc::clone(&document), entity_id, now).await?;
+                    if let Some(copy) = copy {
+                        copy.keep(document).await;
+                    }
+                    return Ok(Validators::default());
+                }
+                Ok(Fetched::NotModified) => return Ok(Validators::default()),
+                Err(error) if error.is_too_long() => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let ca_pem = ca_pem.as_ref().map(|pem| String::from_utf8_lossy(pem).into_owned());
+        let copy = copy.as_ref().map(|copy| copy.path().to_owned());
+        let taken = self
+            .take_apart(DocumentAt::Url { url: url.clone(), ca_pem, known: known.clone(), copy }, now)
+            .await?;
+        Ok(taken.unwrap_or_else(|| known.clone()))
     }
 
     /// Has `document` be what is known, if it is one that can be.
-    async fn take(&self, document: Arc<Vec<u8>>, now: Timestamp) -> Result<(), LookError> {
-        let (wanted, signers) = (self.entity_id.clone(), self.signers.clone());
+    async fn take(
+        &self,
+        document: Arc<Vec<u8>>,
+        entity_id: &Issuer,
+        now: Timestamp,
+    ) -> Result<(), LookError> {
+        let (wanted, signers) = (entity_id.clone(), self.signers.clone());
         let read = self.processors.run(move || Idp::read_signed(&document, Some(wanted.as_str()), &signers));
-        let idp = read.await??;
-        if !idp.is_valid(now) {
+        self.learn(Known::One(Arc::new(read.await??)), now)
+    }
+
+    /// The same of one that is too long to be read here. The document's validators, unless it is known already.
+    async fn take_apart(&self, from: DocumentAt, now: Timestamp) -> Result<Option<Validators>, LookError> {
+        let filter = match &self.whose {
+            Whose::One(entity_id) => {
+                Filter { idps: vec![entity_id.as_str().to_owned()], ..Filter::default() }
+            }
+            Whose::Many(filter) => filter.clone(),
+        };
+        let job = Job { from, signers: self.signers.clone(), filter, now };
+        let federation = match self.reader.read(&job, self.directory.as_deref()).await? {
+            Loaded::New(federation) => federation,
+            Loaded::NotModified => return Ok(None),
+        };
+        self.report(&federation);
+        let validators = federation.report.validators.clone();
+        match &self.whose {
+            Whose::Many(_) => self.learn(Known::Many(federation), now)?,
+            Whose::One(entity_id) => {
+                let (wanted, federation) = (entity_id.clone(), Arc::clone(&federation));
+                let found = self.processors.run(move || federation.find_named(wanted.as_str())).await??;
+                let missing = || MetadataError::NoSuchEntity(entity_id.as_str().to_owned());
+                self.learn(Known::One(Arc::new(found.ok_or_else(missing)?.idp)), now)?;
+            }
+        }
+        Ok(Some(validators))
+    }
+
+    fn learn(&self, known: Known, now: Timestamp) -> Result<(), LookError> {
+        let is_valid = match &known {
+            Known::Nothing => true,
+            Known::One(idp) => idp.is_valid(now),
+            Known::Many(federation) => federation.is_valid(now),
+        };
+        if !is_valid {
             return Err(LookError::Expired);
         }
-        *self.known.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(idp));
+        *self.known.write().unwrap_or_else(PoisonError::into_inner) = known;
         Ok(())
+    }
+
+    fn report(&self, federation: &Federation) {
+        let report = &federation.report;
+        tracing::info!(
+            idp = %self.whose,
+            identity_providers = federation.len(),
+            passed_over = report.passed_over,
+            bytes = report.bytes,
+            peak_kib = report.peak_kib,
+            "the metadata of a federation was read"
+        );
+        if report.passed_over > 0 {
+            let examples = report.examples.join("; ");
+            tracing::warn!(idp = %self.whose, examples, "identity providers were passed over");
+        }
+        if let Some(cause) = &report.not_kept {
+            tracing::warn!(
+                idp = %self.whose,
+                cause,
+                "metadata cannot be kept for the next start, when nobody will sign in until it is fetched"
+            );
+        }
     }
 
     /// Less than the operator says if the metadata says so, a little less by chance, so that replicas do not all come at
@@ -201,32 +369,39 @@ impl Upkeep {
             let longer = 2_u32.saturating_pow(earlier.min(16));
             return shortened(RETRY.saturating_mul(longer).min(refresh), ctx.entropy);
         }
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let (valid_until, cache_duration) = match self.known() {
+            Known::Nothing => (None, None),
+            Known::One(idp) => (idp.valid_until, idp.cache_duration),
+            Known::Many(federation) => (federation.report.valid_until, federation.report.cache_duration),
+        };
+        let half_of_life = valid_until.map(|until| until.since(ctx.now) / 2);
         let mut pause = refresh;
-        if let Some(idp) = known {
-            let half_of_life = idp.valid_until.map(|until| until.since(ctx.now) / 2);
-            for limit in [idp.cache_duration, half_of_life].into_iter().flatten() {
-                pause = pause.min(limit);
-            }
+        for limit in [cache_duration, half_of_life].into_iter().flatten() {
+            pause = pause.min(limit);
         }
         shortened(pause.max(LEAST_PAUSE), ctx.entropy)
     }
 
     fn tell(&self, cause: &LookError, key: &str) {
-        let mut chain = cause.to_string();
-        let mut source = std::error::Error::source(cause);
-        while let Some(error) = source {
-            chain = format!("{chain}: {error}");
-            source = error.source();
-        }
-        let is_known = self.known.read().unwrap_or_else(PoisonError::into_inner).is_some();
-        let idp = &self.entity_id;
+        let (chain, idp) = (chain(cause), &self.whose);
+        let is_known = !matches!(self.known(), Known::Nothing);
         if is_known {
             tracing::warn!(%idp, key, cause = chain, "metadata could not be renewed; what is known is used");
         } else {
             tracing::error!(%idp, key, cause = chain, "metadata cannot be had, so that nobody signs in there");
         }
     }
+}
+
+/// The error and what it came from.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut chain = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        chain = format!("{chain}: {error}");
+        source = error.source();
+    }
+    chain
 }
 
 /// By up to a tenth.

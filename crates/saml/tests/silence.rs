@@ -23,7 +23,9 @@ async fn provider(idp: &SamlIdp) -> anyhow::Result<Arc<dyn SsoProvider>> {
     let id = ProviderId::parse("corp")?;
     let descriptor = Descriptor { id, name: "Corp".to_owned(), icon: None, brand: None };
     let endpoints = Url::parse("https://matrix.ac.cdl/_usher/saml/corp/")?;
-    Ok(usher_saml::backend().build(descriptor, endpoints, json!({ "metadata_file": metadata })).await?)
+    Ok(usher_saml::backend(usher_saml::Reader::new("usher".into(), &[]))
+        .build(descriptor, endpoints, json!({ "metadata_file": metadata }))
+        .await?)
 }
 
 #[tokio::test]

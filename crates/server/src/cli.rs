@@ -26,6 +26,9 @@ use url::Url;
 
 use crate::error::chain;
 
+/// The program that runs, whatever has become of its file since (proc(5)).
+const THIS_PROGRAM: &str = "/proc/self/exe";
+
 /// One door to an organisation's Matrix homeservers.
 #[derive(Debug, Parser)]
 #[command(name = "usher", version)]
@@ -119,7 +122,7 @@ pub async fn run(
         }
         Command::ProxyConfig(arguments) => proxy_config::run(&file, arguments).await,
         #[cfg(feature = "saml")]
-        Command::Saml(command) => saml::run(&file, command),
+        Command::Saml(command) => saml::run(&file, command).await,
         Command::Link(command) => link::run(&file, command).await,
         Command::Migrate => migrate::run(&file).await,
         Command::Health { url } => health::run(&file, url).await,

@@ -1,6 +1,6 @@
 //! The backends of this build, one line each.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use usher_core::Backend;
 use usher_http::Outgoing;
@@ -10,20 +10,24 @@ use usher_http::Outgoing;
 pub struct Backends(Vec<Arc<dyn Backend>>);
 
 impl Backends {
-    /// All that were compiled in.
+    /// All that were compiled in. `program` is `usher` itself, which some of them start for what would take much of a process that
+    /// serves people.
     #[must_use]
     #[cfg_attr(
-        not(any(feature = "cas", feature = "oidc")),
-        expect(unused_variables, reason = "a build may have no backend")
+        not(all(feature = "saml", any(feature = "cas", feature = "oidc"))),
+        expect(unused_variables, reason = "a build may have no backend that needs it")
     )]
-    pub fn compiled_in(http: &Outgoing) -> Self {
+    pub fn compiled_in(http: &Outgoing, program: &Path) -> Self {
         let backends = Self::default();
         #[cfg(feature = "cas")]
         let backends = backends.with(usher_cas::backend(http.clone()));
         #[cfg(feature = "oidc")]
         let backends = backends.with(usher_oidc::backend(http.clone()));
         #[cfg(feature = "saml")]
-        let backends = backends.with(usher_saml::backend());
+        let backends = backends.with(usher_saml::backend(usher_saml::Reader::new(
+            program.to_owned(),
+            &["saml", "read-federation"],
+        )));
         backends
     }
 

@@ -12,7 +12,7 @@ async fn built(config: Value) -> Result<Arc<dyn SsoProvider>, ConfigError> {
     let id = ProviderId::parse("corp").expect("an id");
     let descriptor = Descriptor { id, name: "Corp".to_owned(), icon: None, brand: None };
     let endpoints = Url::parse("https://matrix.ac.cdl/_usher/saml/corp/").expect("a URL");
-    backend().build(descriptor, endpoints, config).await
+    backend(Reader::here()).build(descriptor, endpoints, config).await
 }
 
 #[tokio::test]
@@ -29,10 +29,11 @@ async fn a_provider_is_built_without_its_identity_provider() {
 
 #[test]
 fn the_schema_tells_every_key_and_what_is_required() {
-    let backend = backend();
+    let backend = backend(Reader::here());
     assert_eq!(backend.kind(), "saml");
     let schema = backend.config_schema();
-    let either = json!([{ "required": ["metadata_file"] }, { "required": ["metadata_url", "idp"] }]);
+    let either = json!([{ "required": ["metadata_file"] }, { "required": ["metadata_url", "idp"] },
+        { "required": ["metadata_url", "federation"] }, { "required": ["mdq_url", "idp"] }]);
     assert_eq!(schema["allOf"], json!([{ "oneOf": either }]));
     assert_eq!(schema["additionalProperties"], json!(false));
     let keys = schema["properties"].as_object().expect("properties");
@@ -48,7 +49,10 @@ async fn our_metadata_is_the_same_before_theirs_is_there() {
     let path = directory.path().join("idp.xml");
     let endpoints = Url::parse("https://matrix.ac.cdl/_usher/saml/corp/").expect("a URL");
     let config = json!({ "metadata_file": path, "signed": "both" });
-    let before = backend().introduction(&endpoints, config.clone()).expect("a document").expect("a document");
+    let before = backend(Reader::here())
+        .introduction(&endpoints, config.clone())
+        .expect("a document")
+        .expect("a document");
     fs::write(&path, IDP.metadata().expect("metadata")).expect("a file");
     let provider = built(config).await.expect("a provider");
     let entropy = usher_core::testing::SeededEntropy::new(1);
@@ -63,10 +67,12 @@ async fn our_metadata_is_the_same_before_theirs_is_there() {
         ),
     ] {
         assert!(
-            backend().introduction(&endpoints, config).is_ok_and(|document| document.is_some()),
+            backend(Reader::here()).introduction(&endpoints, config).is_ok_and(|document| document.is_some()),
             "{name}"
         );
     }
-    let error = backend().introduction(&endpoints, json!({ "entity_id": "" })).expect_err("ours is wrong");
+    let error = backend(Reader::here())
+        .introduction(&endpoints, json!({ "entity_id": "" }))
+        .expect_err("ours is wrong");
     assert_eq!(error.problems[0].path, "entity_id");
 }

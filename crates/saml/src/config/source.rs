@@ -1,18 +1,21 @@
 //! Where the identity provider's metadata comes from, and what makes it believable.
 
 use std::{
+    fmt,
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
 
 use openssl::x509::X509;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use url::Url;
 use usher_core::{ConfigProblem, Issuer};
 
 use super::{Section, read::check};
 use crate::{
+    federation::Filter,
     keys::IdpKey,
-    metadata::{Idp, MetadataError},
+    metadata::{Idp, MAX_BYTES, MetadataError},
 };
 
 /// Keys that may sign metadata: two while one takes over from the other, and some more.
@@ -21,23 +24,42 @@ const MAX_SIGNERS: usize = 4;
 const REFRESH: Duration = Duration::from_hours(1);
 const REFRESH_BOUNDS: (Duration, Duration) = (Duration::from_mins(1), Duration::from_hours(24));
 
-/// The metadata of one identity provider, as the operator says where it is.
+/// The metadata of one identity provider or of many, as the operator says where it is.
 #[derive(Clone, Debug)]
 pub(crate) struct Source {
-    /// Whose it is.
-    pub(crate) entity_id: Issuer,
+    pub(crate) whose: Whose,
     pub(crate) place: Place,
     /// One of them has to have signed the document; empty: nobody has to.
     pub(crate) signers: Vec<IdpKey>,
+    /// Where files may be made: the last good copy, an index.
+    pub(crate) cache_dir: Option<PathBuf>,
+}
+
+/// Whose metadata it is.
+#[derive(Clone, Debug)]
+pub(crate) enum Whose {
+    /// Of one identity provider, by its entity id.
+    One(Issuer),
+    /// Of a federation.
+    Many(Filter),
+}
+
+impl fmt::Display for Whose {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::One(entity_id) => entity_id.fmt(f),
+            Self::Many(_) => f.write_str("a federation"),
+        }
+    }
 }
 
 /// Where it is.
 #[derive(Clone, Debug)]
 pub(crate) enum Place {
-    /// What it said when the section was read, and when the file was written then.
-    File { path: PathBuf, first: Box<Idp>, stamp: Option<Stamp> },
+    /// What it said when the section was read, and when the file was written then; nothing if it was too long to be read then.
+    File { path: PathBuf, first: Option<Box<Idp>>, stamp: Option<Stamp> },
     /// To be fetched.
-    Url { url: Url, ca_pem: Option<Vec<u8>>, refresh: Duration, cache_dir: Option<PathBuf> },
+    Url { url: Url, ca_pem: Option<Vec<u8>>, refresh: Duration },
 }
 
 /// What tells one content of a file from the next.
@@ -53,13 +75,18 @@ impl Stamp {
         let found = std::fs::metadata(path).ok()?;
         Some(Self { modified: found.modified().ok(), length: found.len() })
     }
+
+    /// Whether the file can be read where people wait.
+    pub(crate) fn is_short(self) -> bool {
+        self.length <= MAX_BYTES as u64
+    }
 }
 
 impl Source {
     /// The identity provider, if it is known without asking anybody.
     pub(super) fn first(&self) -> Option<&Idp> {
         match &self.place {
-            Place::File { first, .. } => Some(first),
+            Place::File { first, .. } => first.as_deref(),
             Place::Url { .. } => None,
         }
     }
@@ -70,7 +97,7 @@ impl Source {
         let mut warn = |path: &str, message: &str| {
             warnings.push(ConfigProblem { path: path.to_owned(), message: message.to_owned() });
         };
-        if let Place::Url { cache_dir, .. } = &self.place {
+        if let Place::Url { .. } = &self.place {
             if self.signers.is_empty() {
                 warn(
                     "metadata_url",
@@ -78,7 +105,7 @@ impl Source {
                      metadata is signed, name the signer's certificate with `metadata_certificate_file`",
                 );
             }
-            if cache_dir.is_none() {
+            if self.cache_dir.is_none() {
                 warn(
                     "metadata_cache_dir",
                     "is missing: after a restart, nobody signs in until `metadata_url` answers",
@@ -96,45 +123,138 @@ pub(super) fn read(section: &Section, report: &mut impl FnMut(&str, String)) -> 
         return None;
     }
     let signers = signers(section.metadata_certificate_file.as_deref(), report);
-    let (place, entity_id) = match (&section.metadata_file, &section.metadata_url) {
-        (None, None) => {
-            let message = "is missing; write the path of the identity provider's metadata, or `metadata_url`";
+    let filter = filter(section, report)?;
+    let (whose, place) = match places(section) {
+        [None, None, None] => {
+            let message = "is missing; write the path of the identity provider's metadata, or `metadata_url`, or `mdq_url`";
             report("metadata_file", message.to_owned());
             return None;
         }
-        (Some(_), Some(_)) => {
-            report("metadata_url", "stands beside `metadata_file`; keep one of them".to_owned());
+        [Some(path), None, None] => in_file(Path::new(path), section, filter, signers.as_deref()?, report)?,
+        [None, Some(url), None] => {
+            let whose = match filter {
+                Some(filter) => Whose::Many(filter),
+                None => Whose::One(named(section, report)?),
+            };
+            (whose, fetched("metadata_url", url, section, report)?)
+        }
+        [None, None, Some(url)] => {
+            if filter.is_some() {
+                report(
+                    "mdq_url",
+                    "answers about one identity provider; for `federation`, use `metadata_url`".to_owned(),
+                );
+                return None;
+            }
+            let entity_id = named(section, report)?;
+            let url = check(entity_url(url, &entity_id), "mdq_url", report)?;
+            (Whose::One(entity_id), fetched("mdq_url", url.as_str(), section, report)?)
+        }
+        [file, url, _] => {
+            let (second, first) = match (file, url) {
+                (Some(_), Some(_)) => ("metadata_url", "metadata_file"),
+                (Some(_), None) => ("mdq_url", "metadata_file"),
+                (None, _) => ("mdq_url", "metadata_url"),
+            };
+            report(second, format!("stands beside `{first}`; keep one of them"));
             return None;
         }
-        (Some(path), None) => {
-            let fetching = [
-                ("metadata_ca_file", section.metadata_ca_file.is_some()),
-                ("metadata_refresh", section.metadata_refresh.is_some()),
-                ("metadata_cache_dir", section.metadata_cache_dir.is_some()),
-            ];
-            for (key, _) in fetching.into_iter().filter(|(_, is_there)| *is_there) {
-                report(key, "is about `metadata_url`, which is not there; leave it out".to_owned());
-            }
-            let signers = signers.as_deref()?;
-            let stamp = Stamp::of(path);
-            let first = read_file(path, section.idp.as_deref(), signers, report)?;
-            let entity_id = first.entity_id.clone();
-            (Place::File { path: path.clone(), first: Box::new(first), stamp }, entity_id)
-        }
-        (None, Some(url)) => {
-            let Some(entity_id) = section.idp.as_deref().and_then(|idp| Issuer::parse(idp).ok()) else {
-                report("idp", "is missing; write the entity id of the identity provider".to_owned());
-                return None;
-            };
-            (fetched(url, section, report)?, entity_id)
-        }
     };
-    Some(Source { entity_id, place, signers: signers? })
+    Some(Source { whose, place, signers: signers?, cache_dir: section.metadata_cache_dir.clone() })
 }
 
-fn fetched(url: &str, section: &Section, report: &mut impl FnMut(&str, String)) -> Option<Place> {
+fn places(section: &Section) -> [Option<&str>; 3] {
+    let file = section.metadata_file.as_deref().map(|path| path.to_str().unwrap_or_default());
+    [file, section.metadata_url.as_deref(), section.mdq_url.as_deref()]
+}
+
+/// Which identity providers count, if there are to be many.
+#[expect(clippy::option_option, reason = "wrong, absent and there are three things")]
+fn filter(section: &Section, report: &mut impl FnMut(&str, String)) -> Option<Option<Filter>> {
+    let Some(federation) = &section.federation else { return Some(None) };
+    if section.idp.is_some() {
+        report(
+            "idp",
+            "stands beside `federation`, which is about many; keep one of them, or write `federation.idps`"
+                .to_owned(),
+        );
+        return None;
+    }
+    let mut is_good = true;
+    for (key, names) in [("idps", &federation.idps), ("registered_by", &federation.registered_by)] {
+        for (index, name) in names.iter().enumerate() {
+            if let Err(error) = Issuer::parse(name.as_str()) {
+                report(&format!("federation.{key}[{index}]"), format!("is no name of an entity: {error}"));
+                is_good = false;
+            }
+        }
+    }
+    let filter = Filter { idps: federation.idps.clone(), registered_by: federation.registered_by.clone() };
+    is_good.then_some(Some(filter))
+}
+
+/// The identity provider's name, which must be there.
+fn named(section: &Section, report: &mut impl FnMut(&str, String)) -> Option<Issuer> {
+    let named = section.idp.as_deref().and_then(|idp| Issuer::parse(idp).ok());
+    if named.is_none() {
+        let message = "is missing; write the entity id of the identity provider, or `federation: {}` if people are to be asked \
+                       for theirs";
+        report("idp", message.to_owned());
+    }
+    named
+}
+
+fn in_file(
+    path: &Path,
+    section: &Section,
+    filter: Option<Filter>,
+    signers: &[IdpKey],
+    report: &mut impl FnMut(&str, String),
+) -> Option<(Whose, Place)> {
+    let fetching = [
+        ("metadata_ca_file", section.metadata_ca_file.is_some()),
+        ("metadata_refresh", section.metadata_refresh.is_some()),
+        ("metadata_cache_dir", section.metadata_cache_dir.is_some() && filter.is_none()),
+    ];
+    for (key, _) in fetching.into_iter().filter(|(_, is_there)| *is_there) {
+        report(key, "is about `metadata_url`, which is not there; leave it out".to_owned());
+    }
+    let stamp = Stamp::of(path);
+    let is_long = stamp.is_some_and(|stamp| !stamp.is_short());
+    let unread = Place::File { path: path.to_owned(), first: None, stamp: None };
+    match (filter, is_long) {
+        (Some(filter), _) => {
+            let open = std::fs::File::open(path);
+            let open = open.map_err(|error| format!("{} cannot be read: {error}", path.display()));
+            check(open, "metadata_file", report)?;
+            Some((Whose::Many(filter), unread))
+        }
+        (None, true) => Some((Whose::One(named(section, report)?), unread)),
+        (None, false) => {
+            let first = read_file(path, section.idp.as_deref(), signers, report)?;
+            let whose = Whose::One(first.entity_id.clone());
+            Some((whose, Place::File { path: path.to_owned(), first: Some(Box::new(first)), stamp }))
+        }
+    }
+}
+
+/// Where a metadata query service has one entity's metadata (draft-young-md-query-saml, section 2; draft-young-md-query, 3.2.2).
+fn entity_url(base: &str, entity_id: &Issuer) -> Result<Url, String> {
+    let mut url = Url::parse(base).map_err(|error| format!("is no URL: {error}"))?;
+    if url.query().is_some() {
+        return Err("must have no query".to_owned());
+    }
+    let id = utf8_percent_encode(entity_id.as_str(), UNRESERVED);
+    url.set_path(&format!("{}/entities/{id}", url.path().trim_end_matches('/')));
+    Ok(url)
+}
+
+/// RFC 3986, 2.3.
+const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+fn fetched(key: &str, url: &str, section: &Section, report: &mut impl FnMut(&str, String)) -> Option<Place> {
     let is_signed = section.metadata_certificate_file.is_some();
-    let url = check(address(url, is_signed), "metadata_url", report);
+    let url = check(address(url, is_signed), key, report);
     let refresh = match section.metadata_refresh.as_deref() {
         None => Some(REFRESH),
         Some(written) => check(refresh(written), "metadata_refresh", report),
@@ -149,7 +269,7 @@ fn fetched(url: &str, section: &Section, report: &mut impl FnMut(&str, String)) 
     if !is_readable {
         return None;
     }
-    Some(Place::Url { url: url?, ca_pem, refresh: refresh?, cache_dir: section.metadata_cache_dir.clone() })
+    Some(Place::Url { url: url?, ca_pem, refresh: refresh? })
 }
 
 fn address(written: &str, is_signed: bool) -> Result<Url, String> {

@@ -65,12 +65,12 @@ fn problems(config: Value) -> Vec<String> {
 fn metadata_alone_is_enough() {
     let files = Files::new();
     let read = files.read(&json!({}));
-    assert_eq!(files.source(&json!({})).entity_id.as_str(), ENTITY);
+    assert_eq!(files.source(&json!({})).whose.to_string(), ENTITY);
     assert!(read.keys.is_empty() && !read.signs_requests);
     assert_eq!(read.name_id_format.as_deref(), Some(FORMAT_PERSISTENT));
     assert_eq!(read.naming.subject, SubjectSource::NameId { format: FORMAT_PERSISTENT.to_owned() });
     assert_eq!(read.policy.signed, Signed::Either);
-    assert!(read.naming.checks_scopes);
+    assert_eq!(read.naming.scopes, ScopeCheck::AsMetadataSays);
     assert_eq!((read.entity_id, read.request_binding), (None, None));
     assert!(!read.policy.needs_encryption && !read.policy.allows_rsa_1_5 && read.policy.contexts.is_empty());
 }
@@ -92,6 +92,7 @@ fn requests_are_signed_if_there_is_a_key_unless_told_otherwise() {
 #[test]
 fn each_mistake_is_told_at_its_key() {
     let files = Files::new();
+    files.write("large.xml", &" ".repeat(crate::metadata::MAX_BYTES + 1));
     files.write("stranger.pem", &STRANGER.certificate_pem().expect("a certificate"));
     let weak = SamlKey::rsa(1024).expect("a key");
     files.write("weak.pem", &weak.private_pem().expect("a key"));
@@ -161,6 +162,29 @@ fn each_mistake_is_told_at_its_key() {
         ("no format", json!({ "name_id_format": "Persistent" }), "name_id_format"),
         ("an attribute without a name", json!({ "attributes": { "urn:x": "" } }), "attributes.urn:x"),
         ("no context", json!({ "authn_context": ["urn:x", ""] }), "authn_context[1]"),
+        ("no entity that may be offered", json!({ "offer_idps": ["https://idp", ""] }), "offer_idps[1]"),
+        ("one and many", json!({ "idp": ENTITY, "federation": {} }), "idp"),
+        ("many of nobody", json!({ "federation": { "idps": [""] } }), "federation.idps[0]"),
+        ("a misspelt key of many", json!({ "federation": { "entities": [] } }), "federation.entities"),
+        (
+            "registered by nobody",
+            json!({ "federation": { "registered_by": ["https://a", ""] } }),
+            "federation.registered_by[1]",
+        ),
+        (
+            "a discovery service that is no page",
+            json!({ "federation": { "discovery_service": "mailto:us" } }),
+            "federation.discovery_service",
+        ),
+        (
+            "a discovery service with a password",
+            json!({ "federation": { "discovery_service": "https://a:b@wayf/ds" } }),
+            "federation.discovery_service",
+        ),
+        ("many in no file", json!({ "metadata_file": "/none.xml", "federation": {} }), "metadata_file"),
+        ("a place for copies of a file", json!({ "metadata_cache_dir": "/tmp" }), "metadata_cache_dir"),
+        ("a query service beside a file", json!({ "mdq_url": "https://mdq" }), "mdq_url"),
+        ("one of a large document", json!({ "metadata_file": files.path("large.xml") }), "idp"),
         ("a misspelt key", json!({ "metadata_path": "idp.xml" }), "metadata_path"),
     ] {
         assert_eq!(files.problems(&section), [path], "{name}");
@@ -258,6 +282,13 @@ fn metadata_is_fetched_by_https_or_verified() {
             Some("metadata_url"),
         ),
         ("nobody named", json!({ "metadata_url": url }), Some("idp")),
+        ("many", json!({ "metadata_url": url, "federation": {} }), None),
+        ("by query", json!({ "mdq_url": url, "idp": ENTITY }), None),
+        ("by query of nobody", json!({ "mdq_url": url }), Some("idp")),
+        ("by query of many", json!({ "mdq_url": url, "federation": {} }), Some("mdq_url")),
+        ("by query and URL", json!({ "mdq_url": url, "metadata_url": url, "idp": ENTITY }), Some("mdq_url")),
+        ("by query without TLS", json!({ "mdq_url": "http://idp.ac.cdl/", "idp": ENTITY }), Some("mdq_url")),
+        ("by a query in a query", json!({ "mdq_url": "https://a/?b", "idp": ENTITY }), Some("mdq_url")),
         (
             "both",
             json!({ "metadata_url": url, "idp": ENTITY, "metadata_file": files.path("idp.xml") }),
@@ -301,6 +332,36 @@ fn metadata_is_fetched_by_https_or_verified() {
     ] {
         assert_eq!(problems(config).first().map(String::as_str), expected, "{name}");
     }
+}
+
+#[test]
+fn a_query_names_the_entity_in_one_segment() {
+    for (base, expected) in [
+        ("https://mdq.cdl", "https://mdq.cdl/entities/https%3A%2F%2Fidp.ac.cdl%2Fidp"),
+        ("https://mdq.cdl/global/", "https://mdq.cdl/global/entities/https%3A%2F%2Fidp.ac.cdl%2Fidp"),
+    ] {
+        let (_, source) = Settings::read(json!({ "mdq_url": base, "idp": ENTITY })).expect("a section");
+        let Place::Url { url, .. } = source.place else { panic!("{source:?}") };
+        assert_eq!(url.as_str(), expected);
+    }
+}
+
+#[test]
+fn a_federation_is_of_many_and_each_limited_to_its_scopes() {
+    let files = Files::new();
+    let federation = json!({
+        "idps": [ENTITY], "registered_by": ["https://federation.cdl"], "discovery_service": "https://wayf.cdl/ds?x=1",
+    });
+    let section = json!({ "federation": federation });
+    let Whose::Many(filter) = files.source(&section).whose else { panic!("many") };
+    assert_eq!((filter.idps, filter.registered_by.len()), (vec![ENTITY.to_owned()], 1));
+    let settings = files.read(&section);
+    assert!(settings.is_federation && settings.discovery_service.is_some());
+    assert_eq!(settings.naming.scopes, ScopeCheck::Strict);
+    let careless = files.read(&json!({ "federation": {}, "check_scopes": false }));
+    assert_eq!(careless.naming.scopes, ScopeCheck::Off);
+    let warned: Vec<_> = careless.warnings().into_iter().map(|warning| warning.path).collect();
+    assert_eq!(warned, ["check_scopes"]);
 }
 
 #[test]

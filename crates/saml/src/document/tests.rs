@@ -21,6 +21,7 @@ fn our_metadata_has_our_name_our_address_and_our_certificates() {
         let us = ServiceProvider {
             entity_id,
             acs: ACS,
+            disco: None,
             keys,
             signs_requests: signs,
             wants_signed_assertions: wants,

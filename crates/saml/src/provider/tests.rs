@@ -13,21 +13,23 @@ use usher_lab::scripted::saml::{Asked, Attribute, Protection, Response, Signing}
 
 use super::*;
 use crate::{
-    config::{Place, Source},
+    config::{Place, Source, Whose},
+    federation::Reader,
     hardening::harden,
     metadata::Idp,
     names::FORMAT_PERSISTENT,
-    person::{Naming, SubjectSource},
+    person::{Naming, ScopeCheck, SubjectSource},
     testing::{IDP, NOW, SECONDS, SKEW, known, our_keys, policy},
 };
 
 mod conformance;
+mod federation;
 
 /// A file that does not change.
 fn source(idp: Idp) -> Source {
     let entity_id = idp.entity_id.clone();
-    let place = Place::File { path: "/nonexistent/idp.xml".into(), first: Box::new(idp), stamp: None };
-    Source { entity_id, place, signers: Vec::new() }
+    let place = Place::File { path: "/nonexistent/idp.xml".into(), first: Some(Box::new(idp)), stamp: None };
+    Source { whose: Whose::One(entity_id), place, signers: Vec::new(), cache_dir: None }
 }
 
 const ENDPOINTS: &str = "https://matrix.ac.cdl/_usher/saml/corp/";
@@ -46,28 +48,42 @@ impl Corp {
     }
 
     fn of(idp: Idp) -> Self {
-        Self::working_on(idp, Processors::half(), true)
+        Self::with(source(idp), |_| ())
     }
 
     fn working_on(idp: Idp, processors: Processors, signs_requests: bool) -> Self {
+        Self::on(processors, source(idp), |settings| settings.signs_requests = signs_requests)
+    }
+
+    fn with(source: Source, change: impl FnOnce(&mut Settings)) -> Self {
+        Self::on(Processors::half(), source, change)
+    }
+
+    fn on(processors: Processors, source: Source, change: impl FnOnce(&mut Settings)) -> Self {
         harden().expect("xmlsec can be used");
-        let settings = Settings {
+        let mut settings = Settings {
             entity_id: None,
             keys: our_keys(),
             request_binding: None,
-            signs_requests,
+            offered_idps: Vec::new(),
+            is_passive: false,
+            is_federation: false,
+            discovery_service: None,
+            signs_requests: true,
             name_id_format: Some(FORMAT_PERSISTENT.to_owned()),
             policy: policy(),
             naming: Naming {
                 subject: SubjectSource::NameId { format: FORMAT_PERSISTENT.to_owned() },
                 attributes: std::collections::BTreeMap::new(),
-                checks_scopes: true,
+                scopes: ScopeCheck::AsMetadataSays,
             },
         };
+        change(&mut settings);
         let id = ProviderId::parse("corp").expect("an id");
         let descriptor = Descriptor { id, name: "Corp".to_owned(), icon: None, brand: None };
         let endpoints = Url::parse(ENDPOINTS).expect("a URL");
-        let upkeep = Upkeep::new(source(idp), &descriptor.id, processors.clone()).expect("a source");
+        let upkeep =
+            Upkeep::new(source, &descriptor.id, processors.clone(), Reader::here()).expect("a source");
         let provider = SamlProvider::new(descriptor, &endpoints, settings, upkeep, processors);
         Self { provider: Arc::new(provider), entropy: SeededEntropy::new(1), lie: Mutex::new(None) }
     }

@@ -31,6 +31,8 @@ fn request(idp: &Idp) -> Request<'_> {
         idp,
         binding: None,
         is_forced: false,
+        is_passive: false,
+        offered_idps: &[],
         name_id_format: Some(FORMAT_PERSISTENT),
         contexts: &[],
         key: None,
@@ -103,6 +105,28 @@ fn a_request_says_who_asks_and_where_the_answer_goes() {
     );
     let classes: Vec<_> = wanted.children().filter_map(|class| class.text()).collect();
     assert_eq!(classes, contexts);
+}
+
+#[test]
+fn a_hub_is_told_whom_it_may_offer_and_what_it_must_not_show() {
+    let (idp, offered) = (idp(), ["https://a.example/idp?x=1&y".to_owned(), "urn:b".to_owned()]);
+    let asked = |request: &Request<'_>| Asked::from_redirect(&redirect(request)).expect("a request").xml;
+    let plain = asked(&request(&idp));
+    assert!(!plain.contains("IsPassive") && !plain.contains("Scoping"), "{plain}");
+    let xml =
+        asked(&Request { is_passive: true, offered_idps: &offered, contexts: &offered, ..request(&idp) });
+    let document = Document::parse(&xml).expect("XML");
+    let root = document.root_element();
+    assert_eq!(root.attribute("IsPassive"), Some("true"));
+    let children: Vec<_> = root.children().map(|child| child.tag_name().name()).collect();
+    assert_eq!(
+        children,
+        ["Issuer", "NameIDPolicy", "RequestedAuthnContext", "Scoping"],
+        "in the order of the schema"
+    );
+    let entries = root.descendants().filter(|node| node.has_tag_name((SAMLP, "IDPEntry")));
+    let entries: Vec<_> = entries.filter_map(|entry| entry.attribute("ProviderID")).collect();
+    assert_eq!(entries, offered);
 }
 
 #[test]

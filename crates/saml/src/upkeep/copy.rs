@@ -19,22 +19,21 @@ use crate::metadata::MAX_BYTES;
 
 #[derive(Clone, Debug)]
 pub(super) struct LastCopy {
-    directory: PathBuf,
     path: PathBuf,
 }
 
 impl LastCopy {
     /// Of what is at `url`. Another URL has another copy: what was believed there is not believed here.
-    pub(super) fn new(directory: PathBuf, id: &ProviderId, url: &Url) -> Self {
+    pub(super) fn new(directory: &Path, id: &ProviderId, url: &Url) -> Self {
         let tag = data_encoding::HEXLOWER.encode(&sha256(format!("{id} {url}").as_bytes())[..12]);
         let path = directory.join(format!("saml-metadata-{tag}.xml"));
-        Self { directory, path }
+        Self { path }
     }
 
-    /// The copy of an earlier run, if there is one.
+    /// The copy of an earlier run, if there is one. A longer one than is read here is cut, which is no metadata.
     pub(super) async fn read(&self) -> Option<Vec<u8>> {
         let path = self.path.clone();
-        let read = spawn_blocking(move || read(&path)).await;
+        let read = spawn_blocking(move || read(&path, MAX_BYTES)).await;
         match read.unwrap_or_else(|panicked| Err(io::Error::other(panicked))) {
             Ok(document) => Some(document),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
@@ -47,8 +46,8 @@ impl LastCopy {
 
     /// Replaces it. A disk that is full or must not be written to is told of, and costs nothing but the copy.
     pub(super) async fn keep(&self, document: Arc<Vec<u8>>) {
-        let (own, path) = (self.clone(), self.path.display());
-        let written = spawn_blocking(move || own.write(&document)).await;
+        let (own, path) = (self.path.clone(), self.path.display());
+        let written = spawn_blocking(move || write(&own, &document)).await;
         if let Err(cause) = written.unwrap_or_else(|panicked| Err(io::Error::other(panicked))) {
             tracing::warn!(
                 %path,
@@ -58,22 +57,29 @@ impl LastCopy {
         }
     }
 
-    fn write(&self, document: &[u8]) -> io::Result<()> {
-        if read(&self.path).is_ok_and(|kept| kept == document) {
-            return Ok(());
-        }
-        // `tempfile` makes files of mode 0600.
-        let mut file = tempfile::NamedTempFile::new_in(&self.directory)?;
-        file.write_all(document)?;
-        file.as_file().sync_all()?;
-        file.persist(&self.path).map_err(|error| error.error)?;
-        File::open(&self.directory)?.sync_all()
+    /// Where it is, or will be.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 }
 
-fn read(path: &Path) -> io::Result<Vec<u8>> {
+/// Has `path` be a copy of `document`.
+pub(crate) fn write(path: &Path, document: &[u8]) -> io::Result<()> {
+    if read(path, document.len()).is_ok_and(|kept| kept == document) {
+        return Ok(());
+    }
+    let directory = path.parent().unwrap_or(Path::new("."));
+    // `tempfile` makes files of mode 0600.
+    let mut file = tempfile::NamedTempFile::new_in(directory)?;
+    file.write_all(document)?;
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|error| error.error)?;
+    File::open(directory)?.sync_all()
+}
+
+fn read(path: &Path, longest: usize) -> io::Result<Vec<u8>> {
     let mut document = Vec::new();
     // One byte more than is taken, so that it is refused and not cut.
-    File::open(path)?.take(MAX_BYTES as u64 + 1).read_to_end(&mut document)?;
+    File::open(path)?.take(longest as u64 + 1).read_to_end(&mut document)?;
     Ok(document)
 }

@@ -7,7 +7,11 @@ use url::Url;
 use usher_core::testing::SeededEntropy;
 use usher_lab::scripted::{
     Reply, ScriptedServer,
-    saml::{SamlIdp, SamlKey, Signing, federation::Issue, instant},
+    saml::{
+        SamlIdp, SamlKey, Signing,
+        federation::{Issue, aggregate, strangers},
+        instant,
+    },
 };
 
 use super::*;
@@ -41,6 +45,8 @@ fn key_of(key: &SamlKey) -> IdpKey {
 /// A place that says what the test says, and a directory.
 struct World {
     said: Arc<Lock<Reply>>,
+    /// Which document each request says that it knows.
+    asked: Arc<Lock<Vec<Option<String>>>>,
     server: ScriptedServer,
     directory: TempDir,
     entropy: SeededEntropy,
@@ -50,13 +56,17 @@ impl World {
     async fn new(says: &str) -> Self {
         harden().expect("xmlsec can be used");
         let said = Arc::new(Lock::new(document(says)));
-        let answer = Arc::clone(&said);
-        let server = ScriptedServer::start(move |_| {
+        let (answer, asked) = (Arc::clone(&said), Arc::new(Lock::new(Vec::new())));
+        let asks = Arc::clone(&asked);
+        let server = ScriptedServer::start(move |request| {
+            let known = request.headers.get("if-none-match").and_then(|tag| tag.to_str().ok());
+            asks.lock().unwrap_or_else(PoisonError::into_inner).push(known.map(str::to_owned));
             let reply = answer.lock().unwrap_or_else(PoisonError::into_inner).clone();
             async move { reply }
         });
         Self {
             said,
+            asked,
             server: server.await.expect("a server"),
             directory: tempfile::tempdir().expect("a directory"),
             entropy: SeededEntropy::new(1),
@@ -68,8 +78,8 @@ impl World {
     }
 
     fn upkeep_in(&self, cache_dir: Option<PathBuf>) -> Upkeep {
-        let place = Place::Url { url: self.server.url(), ca_pem: None, refresh: HOUR, cache_dir };
-        upkeep(place, vec![key_of(&OURS)])
+        let place = Place::Url { url: self.server.url(), ca_pem: None, refresh: HOUR };
+        upkeep(place, cache_dir, vec![key_of(&OURS)])
     }
 
     fn upkeep(&self) -> Upkeep {
@@ -86,11 +96,32 @@ impl World {
     }
 }
 
-fn upkeep(place: Place, signers: Vec<IdpKey>) -> Upkeep {
+fn upkeep(place: Place, cache_dir: Option<PathBuf>, signers: Vec<IdpKey>) -> Upkeep {
     let entity_id = Issuer::parse(ENTITY).expect("an entity id");
     let id = ProviderId::parse("corp").expect("an id");
     let processors = Processors::half();
-    Upkeep::new(Source { entity_id, place, signers }, &id, processors).expect("upkeep")
+    let source = Source { whose: Whose::One(entity_id), place, signers, cache_dir };
+    Upkeep::new(source, &id, processors, Reader::here()).expect("upkeep")
+}
+
+/// Of whoever is in the federation.
+fn upkeep_of_many(place: Place, cache_dir: Option<PathBuf>) -> Upkeep {
+    let id = ProviderId::parse("corp").expect("an id");
+    let source =
+        Source { whose: Whose::Many(Filter::default()), place, signers: vec![key_of(&OURS)], cache_dir };
+    Upkeep::new(source, &id, Processors::half(), Reader::here()).expect("upkeep")
+}
+
+/// Members of a federation: `count` strangers and the one that is known.
+fn federation(count: usize) -> String {
+    let certificate = STRANGER.certificate_base64().expect("a certificate");
+    let members = strangers(count, &certificate) + &IDP.member("").expect("an entity");
+    aggregate(&members, &issue()).expect("metadata")
+}
+
+/// How many there are.
+fn count(upkeep: &Upkeep, now: Timestamp) -> Result<usize, Unknown> {
+    upkeep.federation(now).map(|federation| federation.len())
 }
 
 fn document(text: &str) -> Reply {
@@ -255,12 +286,8 @@ async fn the_last_good_copy_outlives_a_restart_and_is_verified_again() {
     assert_eq!(known(&restarted, NOW), Ok("old"));
 
     let elsewhere = upkeep(
-        Place::Url {
-            url: Url::parse("http://127.0.0.1:1/").expect("a URL"),
-            ca_pem: None,
-            refresh: HOUR,
-            cache_dir: Some(world.directory.path().to_owned()),
-        },
+        Place::Url { url: Url::parse("http://127.0.0.1:1/").expect("a URL"), ca_pem: None, refresh: HOUR },
+        Some(world.directory.path().to_owned()),
         vec![key_of(&OURS)],
     );
     world.look_at(&elsewhere, NOW).await;
@@ -295,8 +322,8 @@ async fn a_file_is_read_again_when_it_changes() {
     fs::write(&path, signed()).expect("a file");
     let stamp = Stamp::of(&path);
     let first = Idp::read_signed(signed().as_bytes(), None, &[key_of(&OURS)]).expect("metadata");
-    let place = Place::File { path: path.clone(), first: Box::new(first), stamp };
-    let upkeep = upkeep(place, vec![key_of(&OURS)]);
+    let place = Place::File { path: path.clone(), first: Some(Box::new(first)), stamp };
+    let upkeep = upkeep(place, None, vec![key_of(&OURS)]);
     world.look_at(&upkeep, NOW).await;
     assert_eq!(known(&upkeep, NOW), Ok("old"));
     let other = SamlIdp { keys: vec![STRANGER.clone()], ..IDP.clone() }.metadata().expect("metadata");
@@ -313,4 +340,82 @@ async fn a_file_is_read_again_when_it_changes() {
         world.look_at(&upkeep, NOW).await;
         assert_eq!(known(&upkeep, NOW), Ok(expected), "{name}");
     }
+}
+
+#[tokio::test]
+async fn a_federation_is_read_again_and_the_last_good_one_is_kept_over_failures_and_restarts() {
+    let world = World::new(&federation(3)).await;
+    let place = || Place::Url { url: world.server.url(), ca_pem: None, refresh: HOUR };
+    let directory = || Some(world.directory.path().to_owned());
+    let upkeep = upkeep_of_many(place(), directory());
+    assert_eq!(count(&upkeep, NOW), Err(Unknown::NotYet));
+    assert!(world.look_at(&upkeep, NOW).await > LEAST_PAUSE);
+    assert_eq!(count(&upkeep, NOW), Ok(3));
+    let changed = federation(6).replacen("/idp/sso", "/idp/ssp", 1);
+    for (name, reply) in [
+        ("changed on the way", document(&changed)),
+        ("away", Reply::Cut),
+        ("cut short", Reply::CutShort { body: federation(6).into() }),
+    ] {
+        world.say(reply);
+        assert!(world.look_at(&upkeep, NOW).await < LEAST_PAUSE, "{name}: it is tried again soon");
+        assert_eq!(count(&upkeep, NOW), Ok(3), "{name}");
+    }
+    assert_eq!(world.copies().len(), 1, "{:?}", world.copies());
+    let mode = fs::metadata(&world.copies()[0]).expect("a copy").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let restarted = upkeep_of_many(place(), directory());
+    world.look_at(&restarted, NOW).await;
+    assert_eq!(count(&restarted, NOW), Ok(3), "the last run's");
+    world.say(document(&federation(6)));
+    world.look_at(&restarted, NOW).await;
+    assert_eq!(count(&restarted, NOW), Ok(5));
+    fs::write(&world.copies()[0], changed).expect("a file");
+    world.say(Reply::Cut);
+    let deceived = upkeep_of_many(place(), directory());
+    world.look_at(&deceived, NOW).await;
+    assert_eq!(count(&deceived, NOW), Err(Unknown::NotYet), "somebody wrote to the directory");
+}
+
+#[tokio::test]
+async fn a_federation_that_has_not_changed_is_not_sent_again() {
+    let text = federation(3);
+    let world = World::new("").await;
+    let headers = vec![("etag".to_owned(), "\"one\"".to_owned())];
+    let Reply::Answer { status, body, .. } = document(&text) else { panic!("an answer") };
+    world.say(Reply::Answer { status, headers, body });
+    let upkeep = upkeep_of_many(Place::Url { url: world.server.url(), ca_pem: None, refresh: HOUR }, None);
+    world.look_at(&upkeep, NOW).await;
+    world.say(Reply::new(304, "text/plain", ""));
+    assert!(world.look_at(&upkeep, NOW).await > LEAST_PAUSE, "no failure");
+    assert_eq!(count(&upkeep, NOW), Ok(3));
+    let asked = world.asked.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    assert_eq!(asked, [None, Some("\"one\"".to_owned())]);
+    let restarted = upkeep_of_many(Place::Url { url: world.server.url(), ca_pem: None, refresh: HOUR }, None);
+    world.look_at(&restarted, NOW).await;
+    assert_eq!(count(&restarted, NOW), Err(Unknown::NotYet), "304 to whoever has nothing says nothing");
+}
+
+#[tokio::test]
+async fn one_identity_provider_may_stand_in_a_document_of_many() {
+    let large = federation(400);
+    assert!(large.len() > MAX_BYTES);
+    let world = World::new(&large).await;
+    let by_url = world.upkeep();
+    world.look_at(&by_url, NOW).await;
+    assert_eq!(known(&by_url, NOW), Ok("old"));
+    world.say(Reply::Cut);
+    let restarted = world.upkeep();
+    world.look_at(&restarted, NOW).await;
+    assert_eq!(known(&restarted, NOW), Ok("old"), "by its copy");
+
+    let path = world.directory.path().join("federation.xml");
+    fs::write(&path, &large).expect("a file");
+    let in_file = || Place::File { path: path.clone(), first: None, stamp: None };
+    let by_file = upkeep(in_file(), None, vec![key_of(&OURS)]);
+    world.look_at(&by_file, NOW).await;
+    assert_eq!(known(&by_file, NOW), Ok("old"));
+    let by_stranger = upkeep(in_file(), None, vec![key_of(&STRANGER)]);
+    world.look_at(&by_stranger, NOW).await;
+    assert_eq!(known(&by_stranger, NOW), Err(Unknown::NotYet));
 }

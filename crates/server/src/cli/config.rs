@@ -1,8 +1,10 @@
 //! `usher config check` and `usher config schema`
 
+use std::path::Path;
+
 use usher_http::Outgoing;
 
-use super::{print, start::ConfigFile};
+use super::{THIS_PROGRAM, print, start::ConfigFile};
 use crate::{config, registry::Backends};
 
 pub(super) async fn check(file: &ConfigFile) -> anyhow::Result<()> {
@@ -18,6 +20,6 @@ pub(super) async fn check(file: &ConfigFile) -> anyhow::Result<()> {
 
 pub(super) fn schema() -> anyhow::Result<()> {
     let outgoing = Outgoing::new(None, std::time::Duration::from_secs(1), 1)?;
-    let schema = config::schema(&Backends::compiled_in(&outgoing));
+    let schema = config::schema(&Backends::compiled_in(&outgoing, Path::new(THIS_PROGRAM)));
     print(&format!("{}\n", serde_json::to_string_pretty(&schema)?))
 }

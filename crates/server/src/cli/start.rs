@@ -12,6 +12,7 @@ use anyhow::Context as _;
 use usher_http::Outgoing;
 use usher_store::Store;
 
+use super::THIS_PROGRAM;
 use crate::{
     app::{Homeservers, Providers},
     config::{self, Config, Draft, Problems},
@@ -69,7 +70,7 @@ impl ConfigFile {
     pub(super) async fn check(&self) -> anyhow::Result<Checked> {
         let outgoing = Outgoing::new(None, DEFAULT_TIMEOUT, DEFAULT_MAX_ANSWER)
             .context("the HTTP client could not be made")?;
-        let backends = Backends::compiled_in(&outgoing);
+        let backends = Backends::compiled_in(&outgoing, Path::new(THIS_PROGRAM));
         let invalid = |problems| Invalid { path: self.path.clone(), problems };
         let directory = self.directory()?;
         let mut problems = Problems::default();
@@ -87,7 +88,7 @@ impl ConfigFile {
     pub(super) fn introductions(&self, kind: &str) -> anyhow::Result<Vec<Introduction>> {
         let outgoing = Outgoing::new(None, DEFAULT_TIMEOUT, DEFAULT_MAX_ANSWER)
             .context("the HTTP client could not be made")?;
-        let backends = Backends::compiled_in(&outgoing);
+        let backends = Backends::compiled_in(&outgoing, Path::new(THIS_PROGRAM));
         let backend = backends.get(kind).with_context(|| format!("this build has no {kind}"))?;
         let mut problems = Problems::default();
         let document = config::load(&self.path, self.environment.iter().cloned(), &mut problems)?;

@@ -1,3 +1,5 @@
+use std::path::Path;
+
 use serde_json::json;
 use usher_http::Outgoing;
 
@@ -12,7 +14,7 @@ mod ui_auth;
 
 fn backends() -> Backends {
     let outgoing = Outgoing::new(None, std::time::Duration::from_secs(1), 1).expect("a client");
-    Backends::compiled_in(&outgoing)
+    Backends::compiled_in(&outgoing, Path::new("usher"))
 }
 
 fn good() -> Value {

@@ -357,8 +357,9 @@ fn config(port: u16, cas: &Url, eng: &ScriptedHomeserver, hist: &ScriptedHomeser
 
 async fn build(document: Value, directory: &Path, clock: Arc<dyn Clock>) -> App {
     let outgoing = Outgoing::new(None, Duration::from_secs(5), 1 << 20).expect("a client");
-    let backends =
-        Backends::compiled_in(&outgoing).with(crate::ports::Posting).with(crate::organisations::Asking);
+    let backends = Backends::compiled_in(&outgoing, Path::new(env!("CARGO_BIN_EXE_usher")))
+        .with(crate::ports::Posting)
+        .with(crate::organisations::Asking);
     let mut problems = Problems::default();
     let draft = Draft::read(document, directory, &backends, &mut problems);
     let providers = Providers::build(&draft.providers, &draft.portal(), &backends, &mut problems).await;

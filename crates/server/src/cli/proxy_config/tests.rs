@@ -34,7 +34,7 @@ fn config_at(public_base_url: &str, homeserver: &Value) -> Config {
     });
     let outgoing = Outgoing::new(None, std::time::Duration::from_secs(1), 1).expect("a client");
     let mut problems = Problems::default();
-    let backends = Backends::compiled_in(&outgoing);
+    let backends = Backends::compiled_in(&outgoing, std::path::Path::new("usher"));
     let draft = Draft::read(document, std::path::Path::new("/etc/usher"), &backends, &mut problems);
     draft.finish(problems).unwrap_or_else(|problems| panic!("{problems}")).0
 }
