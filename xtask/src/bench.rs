@@ -9,6 +9,8 @@ mod browser;
 mod connection;
 mod dangerous;
 mod database;
+#[cfg(feature = "saml")]
+mod federation;
 mod figures;
 mod first_answer;
 #[cfg(feature = "saml")]
@@ -253,7 +255,7 @@ async fn measure(options: &Options, progress: &Progress) -> anyhow::Result<Vec<M
     let (programs, usher) = prepare(load, with_shells, times_polls, progress).await?;
     let bench = Bench { load, usher: &usher, progress };
     #[cfg(feature = "saml")]
-    let verified = if times_polls { Some(saml::verified(&bench).await?) } else { None };
+    let alone = if times_polls { Some(saml::Alone::measure(&bench).await?) } else { None };
     let mut all = Vec::new();
     for kind in load.kinds().iter().copied() {
         let directory = tempfile::tempdir().context("no temporary directory can be made")?;
@@ -269,8 +271,8 @@ async fn measure(options: &Options, progress: &Progress) -> anyhow::Result<Vec<M
             Options::Oidc { rounds, .. } => oidc::figures(&bench, kind, directory.path(), *rounds).await,
             #[cfg(feature = "saml")]
             Options::Saml { rounds, .. } => {
-                let verified = verified.context("verification was not measured")?;
-                saml::figures(&bench, kind, directory.path(), *rounds, verified).await
+                let alone = alone.as_ref().context("what has no server around it was not measured")?;
+                saml::figures(&bench, kind, directory.path(), *rounds, alone).await
             }
             #[cfg(not(feature = "saml"))]
             Options::Saml { .. } => bail!("this program was built without what signs responses"),

@@ -174,6 +174,21 @@ impl App {
 }
 
 impl Providers {
+    /// Whoever vouches for a person may name the account that they come into: where a provider stands for many issuers, the
+    /// operator says which of them is believed.
+    pub fn check_adoption(&self, homeservers: &[HomeserverConfig], problems: &mut Problems) {
+        for rule in homeservers.iter().flat_map(|homeserver| &homeserver.adopt) {
+            let is_of_many =
+                self.get(&rule.provider).is_some_and(|configured| configured.provider.issuer().is_none());
+            if is_of_many && rule.issuer.is_none() {
+                problems.error(
+                    format!("{}.issuer", rule.path),
+                    "is missing: this provider stands for many issuers, and each of them could name anybody's account",
+                );
+            }
+        }
+    }
+
     /// Has every backend make its providers, for a portal at `portal`; what is wrong with a section is noted at its
     /// path.
     pub async fn build(

@@ -29,6 +29,12 @@ pub(super) fn memory_and_threads(pid: u32) -> anyhow::Result<(u32, u32)> {
     Ok((of("VmHWM")?, of("Threads")?))
 }
 
+/// The memory it has now, in KiB.
+#[cfg(feature = "saml")]
+pub(super) fn resident(pid: u32) -> anyhow::Result<u32> {
+    field(&read(pid, "status")?, "VmRSS").context("/proc/PID/status has no VmRSS")
+}
+
 /// KiB as MiB.
 pub(super) fn mebibytes(kibibytes: u32) -> f64 {
     f64::from(kibibytes) / 1024.0

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::{
     Bench, binary,
     database::{Database, Kind},
+    federation::Federation,
     figures::{Figure, median},
     flood::Flood,
     load::Journey,
@@ -27,15 +28,27 @@ const FEW: usize = 4;
 
 /// What a response costs without a server around it, in microseconds of processor time.
 #[derive(Clone, Copy, Debug, Deserialize)]
-pub(super) struct Verified {
+struct Verified {
     verify_us: f64,
     bare_us: f64,
     complete_us: f64,
     verify_vs_bare: f64,
 }
 
+/// What is measured without a server around it.
+pub(super) struct Alone {
+    verified: Verified,
+    federation: Federation,
+}
+
+impl Alone {
+    pub(super) async fn measure(bench: &Bench<'_>) -> anyhow::Result<Self> {
+        Ok(Self { verified: verified(bench).await?, federation: Federation::read(bench).await? })
+    }
+}
+
 /// Has it measured, by a program of the SAML backend's.
-pub(super) async fn verified(bench: &Bench<'_>) -> anyhow::Result<Verified> {
+async fn verified(bench: &Bench<'_>) -> anyhow::Result<Verified> {
     let program = binary::verify(bench.load.profile, bench.progress).await?;
     let output = tokio::process::Command::new(program).kill_on_drop(true).output().await?;
     ensure!(output.status.success(), "it failed: {}", String::from_utf8_lossy(&output.stderr));
@@ -48,7 +61,7 @@ pub(super) async fn figures(
     kind: Kind,
     directory: &Path,
     rounds: usize,
-    verified: Verified,
+    alone: &Alone,
 ) -> anyhow::Result<Vec<Figure>> {
     let logins = bench.load.logins;
     let database = Database::start(kind, directory).await?;
@@ -68,9 +81,11 @@ pub(super) async fn figures(
         all.push(usher.run(async |running| Round::take(&running, logins).await).await?);
     }
     drop(usher);
+    let federation = alone.federation.figures(bench, directory, &site, database.url()).await?;
+    let verified = alone.verified;
     let of = |figure: fn(&Round) -> f64| median(all.iter().map(figure));
     let most = |figure: fn(&Round) -> f64| all.iter().map(figure).fold(0.0, f64::max);
-    Ok(vec![
+    let mut figures = vec![
         Figure::new("verify_us", "CPU of a response, to a person (us)", verified.verify_us),
         Figure::new("bare_us", "CPU of its signature by samael (us)", verified.bare_us),
         Figure::at_most("verify_vs_bare", "the whole over the bare", verified.verify_vs_bare, VERIFY_VS_BARE),
@@ -122,7 +137,9 @@ pub(super) async fn figures(
             "refused at the signature a second",
             of(|round| round.signature.1),
         ),
-    ])
+    ];
+    figures.extend(federation);
+    Ok(figures)
 }
 
 fn p99(series: &Series) -> f64 {

@@ -14,7 +14,10 @@ use usher_homeserver::{CallError, Misbehaviour, Probe};
 use usher_store::{Origin, PersonKey, StoreError, accounts, choices, links, people};
 
 use super::EstablishError;
-use crate::app::{App, ServedHomeserver};
+use crate::{
+    app::{App, ServedHomeserver},
+    config::AdoptRule,
+};
 
 /// Why an account that an attribute names is not the person's to come into.
 #[derive(Debug, thiserror::Error)]
@@ -75,7 +78,11 @@ pub(super) async fn adopt(
 
 /// The account that the person's attribute names.
 fn claimed(identity: &Identity, homeserver: &ServedHomeserver) -> Result<Option<OwnedUserId>, AdoptError> {
-    let rule = homeserver.config.adopt.iter().find(|rule| rule.provider == identity.provider);
+    let is_believed = |rule: &&AdoptRule| {
+        rule.provider == identity.provider
+            && rule.issuer.as_ref().is_none_or(|issuer| *issuer == identity.issuer)
+    };
+    let rule = homeserver.config.adopt.iter().find(is_believed);
     let value = match rule.map(|rule| identity.values(&rule.attribute)) {
         None | Some([]) => return Ok(None),
         // Providers release attributes of people who have none as empty.

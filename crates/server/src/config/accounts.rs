@@ -5,15 +5,19 @@ use std::collections::BTreeSet;
 use ruma_common::{OwnedRoomOrAliasId, RoomOrAliasId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use usher_core::{ProviderId, mapping::LocalpartTemplate};
+use usher_core::{Issuer, ProviderId, mapping::LocalpartTemplate};
 
 use super::Problems;
 
 /// Accounts that were there before Usher, and who comes into them.
 #[derive(Clone, Debug)]
 pub struct AdoptRule {
+    /// Where it stands, such as `homeservers[0].adopt[0]`.
+    pub path: String,
     /// Whose word is taken.
     pub provider: ProviderId,
+    /// Who vouches inside it; whoever there is, if there is only one.
+    pub issuer: Option<Issuer>,
     /// The attribute whose only value is the localpart.
     pub attribute: String,
 }
@@ -41,6 +45,9 @@ pub struct ProfileConfig {
 pub(super) struct RawAdopt {
     /// Whose word is taken: a provider's `id`. Required.
     provider: Option<String>,
+    /// Whose word inside the provider: for SAML the entity id of the identity provider. Required where a provider stands for
+    /// many, since each of them could name anybody's account.
+    issuer: Option<String>,
     /// The attribute whose only value is the localpart of the person's existing account. Required.
     attribute: Option<String>,
     /// Your word that the provider never gives a value of this attribute to somebody else and that nobody can change
@@ -100,10 +107,14 @@ pub(super) fn adopt(
                 None
             }
         };
-        if provider.as_ref().is_some_and(|id| !seen.insert(id.clone())) {
+        let Ok(issuer) = raw.issuer.map(Issuer::parse).transpose() else {
+            problems.error(at("issuer"), "is not the name of an issuer, such as `https://idp.ac.cdl/idp`");
+            continue;
+        };
+        if provider.as_ref().is_some_and(|id| !seen.insert((id.clone(), issuer.clone()))) {
             problems.error(at("provider"), "stands twice; one attribute of a provider names the account");
         } else if let (Some(provider), Some(attribute)) = (provider, attribute) {
-            rules.push(AdoptRule { provider, attribute });
+            rules.push(AdoptRule { path: format!("{path}[{index}]"), provider, issuer, attribute });
         }
     }
     rules

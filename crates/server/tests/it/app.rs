@@ -27,7 +27,7 @@ use usher_lab::{
 use usher_server::{
     app::{App, Homeservers, Providers},
     clock::Clock,
-    config::{Draft, Problems},
+    config::{Config, Draft, Problems},
     registry::Backends,
     serve,
 };
@@ -355,7 +355,26 @@ fn config(port: u16, cas: &Url, eng: &ScriptedHomeserver, hist: &ScriptedHomeser
     })
 }
 
+/// What is told of a config that is changed like this, and wrong.
+pub(crate) async fn problems_of(change: impl FnOnce(&mut Value)) -> String {
+    let directory = tempfile::tempdir().expect("a directory");
+    let eng = ScriptedHomeserver::start("eng.ac.cdl").await.expect("a homeserver");
+    let hist = ScriptedHomeserver::start("hist.ac.cdl").await.expect("a homeserver");
+    let cas = Url::parse("https://cas.ac.cdl/").expect("a URL");
+    let mut document = config(8080, &cas, &eng, &hist);
+    change(&mut document);
+    assemble(document, directory.path()).await.err().expect("a mistake").to_string()
+}
+
 async fn build(document: Value, directory: &Path, clock: Arc<dyn Clock>) -> App {
+    let (config, providers, homeservers) =
+        assemble(document, directory).await.unwrap_or_else(|problems| panic!("{problems}"));
+    let store = Store::connect(&Options::new(config.database.url.clone())).await.expect("a database");
+    store.migrate().await.expect("migrated");
+    App::new(config, providers, homeservers, store, clock, Arc::new(SeededEntropy::new(7)))
+}
+
+async fn assemble(document: Value, directory: &Path) -> Result<(Config, Providers, Homeservers), Problems> {
     let outgoing = Outgoing::new(None, Duration::from_secs(5), 1 << 20).expect("a client");
     let backends = Backends::compiled_in(&outgoing, Path::new(env!("CARGO_BIN_EXE_usher")))
         .with(crate::ports::Posting)
@@ -363,11 +382,10 @@ async fn build(document: Value, directory: &Path, clock: Arc<dyn Clock>) -> App 
     let mut problems = Problems::default();
     let draft = Draft::read(document, directory, &backends, &mut problems);
     let providers = Providers::build(&draft.providers, &draft.portal(), &backends, &mut problems).await;
+    providers.check_adoption(&draft.homeservers, &mut problems);
     let homeservers = Homeservers::build(&draft.homeservers, &draft.reserved(), &outgoing, &mut problems);
-    let (config, _) = draft.finish(problems).unwrap_or_else(|problems| panic!("{problems}"));
-    let store = Store::connect(&Options::new(config.database.url.clone())).await.expect("a database");
-    store.migrate().await.expect("migrated");
-    App::new(config, providers, homeservers, store, clock, Arc::new(SeededEntropy::new(7)))
+    let (config, _) = draft.finish(problems)?;
+    Ok((config, providers, homeservers))
 }
 
 /// An answer, read whole.

@@ -149,8 +149,13 @@ impl SsoProvider for AskingProvider {
 }
 
 async fn start() -> TestApp {
+    start_with(|_| ()).await
+}
+
+async fn start_with(change: impl FnOnce(&mut Value)) -> TestApp {
     TestApp::start_with(|config| {
         config["providers"] = json!([{ "id": "idp", "name": "IdP", "asking": {} }]);
+        change(config);
     })
     .await
 }
@@ -273,4 +278,30 @@ async fn a_choice_is_good_for_the_attempt_of_this_browser_alone() {
     // What a browser says it remembers is not believed where it is none of the provider's words.
     alice.cookies.push(("__Host-usherfrom-idp".to_owned(), "nowhere".to_owned()));
     assert!(!alice.begin("en").await.body.contains("Last time"));
+}
+
+#[tokio::test]
+async fn an_account_is_adopted_on_the_word_of_the_issuer_that_the_operator_names() {
+    let adopt = |issuer: Value| json!([{ "provider": "idp", "issuer": issuer, "attribute": "department", "immutable": true }]);
+    for (from, expected) in
+        [("Harbour College", "@engineering:eng.ac.cdl"), ("Hill University", "@alice:eng.ac.cdl")]
+    {
+        let app = start_with(|config| {
+            config["homeservers"][0]["adopt"] = adopt(json!("https://harbour.example"));
+        })
+        .await;
+        app.eng.add_user("@engineering:eng.ac.cdl");
+        let mut alice = Browser { app: &app, cookies: Vec::new() };
+        let path = link(&alice.begin("en").await, from);
+        alice.get(&path, "en").await;
+        let handle = path.split_once("attempt=").expect("the handle").1.split('&').next().unwrap_or_default();
+        let done = alice.get(&format!("/_usher/asking/idp/callback?attempt={handle}"), "en").await;
+        assert_eq!(app.redeem(&done.login_token()).await.json()["user_id"], expected, "{from}");
+    }
+    let told = crate::app::problems_of(|config| {
+        config["providers"] = json!([{ "id": "idp", "name": "IdP", "asking": {} }]);
+        config["homeservers"][0]["adopt"] = adopt(Value::Null);
+    })
+    .await;
+    assert!(told.contains("homeservers[0].adopt[0].issuer: is missing"), "{told}");
 }
