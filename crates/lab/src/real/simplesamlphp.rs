@@ -23,7 +23,7 @@ use super::{
     people::{PEOPLE, Person, person_called},
     process::{self, Process},
 };
-use crate::browser::loopback_client;
+use crate::browser::{Browser, Page, loopback_client};
 
 const START_DEADLINE: Duration = Duration::from_mins(1);
 const STOP_GRACE: Duration = Duration::from_secs(5);
@@ -92,6 +92,20 @@ impl SimpleSamlPhp {
         let afterwards = self.base_url.join(afterwards).expect("a path");
         url.query_pairs_mut().append_pair("RelayState", afterwards.as_str());
         url
+    }
+
+    /// Its discovery service, where people say which identity provider is theirs.
+    #[must_use]
+    pub fn discovery_service(&self) -> Url {
+        self.base_url.join("module.php/saml/disco.php").expect("a path")
+    }
+
+    /// On the page of its discovery service, somebody chooses the identity provider of that entity id.
+    pub async fn choose(&self, browser: &Browser, page: &Page, entity_id: &str) -> anyhow::Result<Page> {
+        ensure!(page.text().contains("Harbour College"), "it should offer itself: {}", page.text());
+        let mut url = page.url().clone();
+        url.query_pairs_mut().append_pair("idpentityid", entity_id);
+        browser.follow(page, url).await
     }
 
     /// Its metadata, as it shows it.

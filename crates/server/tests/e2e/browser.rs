@@ -8,6 +8,7 @@ mod apps;
 pub(crate) mod audit;
 mod chooser;
 mod client_site;
+mod discovery;
 mod history;
 mod journey;
 pub(crate) mod keyboard;

@@ -26,6 +26,7 @@ mod database_faults;
 mod establishing;
 mod every_step;
 mod every_write;
+mod federation;
 mod flood;
 mod footprint;
 mod gateway;

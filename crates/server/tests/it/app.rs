@@ -363,7 +363,7 @@ pub(crate) async fn problems_of(change: impl FnOnce(&mut Value)) -> String {
     let cas = Url::parse("https://cas.ac.cdl/").expect("a URL");
     let mut document = config(8080, &cas, &eng, &hist);
     change(&mut document);
-    assemble(document, directory.path()).await.err().expect("a mistake").to_string()
+    assemble(document, directory.path()).await.map(drop).expect_err("a mistake").to_string()
 }
 
 async fn build(document: Value, directory: &Path, clock: Arc<dyn Clock>) -> App {
