@@ -30,6 +30,11 @@
 //! | scopes | shibmd | `person` |
 //! | expired metadata | metadata 2.3.1, 2.4.1 | `upkeep` |
 //! | the signature of metadata, by a key of the operator's | metadata 3.1 | `gate::metadata`, `metadata::signature` |
+//! | of a federation, the identity provider that the browser was sent to | profiles 4.1.4.2 | `provider`, the sealed cookie |
+//! | of a federation, scopes that the metadata gives | shibmd | `person` |
+//!
+//! What people choose on the page that asks where they are from, or at a discovery service, decides whom they are sent to and nothing
+//! else: `discovery`. A federation's metadata is verified and read by a process of its own: `federation`.
 //!
 //! Not here: artifact and PAOS bindings, ECP, holder-of-key, unsolicited responses, `EncryptedID` and
 //! `EncryptedAttribute` (they count as not released), SHA-1.
@@ -45,6 +50,7 @@ pub mod fuzzing;
 mod gate;
 mod hardening;
 mod keys;
+mod listing;
 mod metadata;
 mod names;
 mod person;
@@ -60,3 +66,4 @@ mod xml;
 
 pub use backend::backend;
 pub use federation::{Reader, read_federation};
+pub use listing::{Listing, ListingError, list_federation};

@@ -200,6 +200,15 @@ impl Upkeep {
         }
     }
 
+    /// Reads it once, whatever is known or kept already. Why it cannot be used is a sentence.
+    pub(crate) async fn read_now(&self, ctx: &Ctx<'_>) -> Result<(), String> {
+        let read = match &self.way {
+            Way::File(path) => self.take_apart(DocumentAt::File(path.clone()), ctx.now).await.map(drop),
+            Way::Url(address) => self.look_at_url(address, &Validators::default(), ctx.now).await.map(drop),
+        };
+        read.map_err(|error| chain(&error))
+    }
+
     async fn look_at_file(&self, path: &Path, looks: &mut Looks, now: Timestamp) {
         let own = path.to_owned();
         let stamp = spawn_blocking(move || Stamp::of(&own)).await.ok().flatten();

@@ -5,6 +5,12 @@ use std::{path::Path, sync::Arc};
 use usher_core::Backend;
 use usher_http::Outgoing;
 
+/// What reads a federation's metadata: `usher` itself, whose file is `program`.
+#[cfg(feature = "saml")]
+pub(crate) fn federation_reader(program: &Path) -> usher_saml::Reader {
+    usher_saml::Reader::new(program.to_owned(), &["saml", "read-federation"])
+}
+
 /// Registered backends, by kind.
 #[derive(Clone, Debug, Default)]
 pub struct Backends(Vec<Arc<dyn Backend>>);
@@ -24,10 +30,7 @@ impl Backends {
         #[cfg(feature = "oidc")]
         let backends = backends.with(usher_oidc::backend(http.clone()));
         #[cfg(feature = "saml")]
-        let backends = backends.with(usher_saml::backend(usher_saml::Reader::new(
-            program.to_owned(),
-            &["saml", "read-federation"],
-        )));
+        let backends = backends.with(usher_saml::backend(federation_reader(program)));
         backends
     }
 

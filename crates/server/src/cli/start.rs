@@ -9,10 +9,14 @@ use std::{
 };
 
 use anyhow::Context as _;
+#[cfg(feature = "saml")]
+use usher_core::ConfigError;
 use usher_http::Outgoing;
 use usher_store::Store;
 
 use super::THIS_PROGRAM;
+#[cfg(feature = "saml")]
+use crate::config::ProviderConfig;
 use crate::{
     app::{Homeservers, Providers},
     config::{self, Config, Draft, Problems},
@@ -104,21 +108,36 @@ impl ConfigFile {
             let introduction = match backend.introduction(&endpoints, configured.section.clone()) {
                 Ok(Some(document)) => Ok(document),
                 Ok(None) => continue,
-                Err(error) => {
-                    let mut problems = Problems::default();
-                    for problem in error.problems {
-                        let separator = if problem.path.is_empty() { "" } else { "." };
-                        problems.error(
-                            format!("{}.{kind}{separator}{}", configured.path, problem.path),
-                            problem.message,
-                        );
-                    }
-                    Err(Invalid { path: self.path.clone(), problems })
-                }
+                Err(error) => Err(self.wrong_section(configured, error)),
             };
             introductions.push((id.clone(), introduction));
         }
         Ok(introductions)
+    }
+
+    /// The providers of a kind, whatever else is wrong with the file.
+    #[cfg(feature = "saml")]
+    pub(super) fn providers(&self, kind: &str) -> anyhow::Result<Vec<ProviderConfig>> {
+        let outgoing = Outgoing::new(None, DEFAULT_TIMEOUT, DEFAULT_MAX_ANSWER)
+            .context("the HTTP client could not be made")?;
+        let backends = Backends::compiled_in(&outgoing, Path::new(THIS_PROGRAM));
+        let mut problems = Problems::default();
+        let document = config::load(&self.path, self.environment.iter().cloned(), &mut problems)?;
+        let mut providers = Draft::read(document, &self.directory()?, &backends, &mut problems).providers;
+        providers.retain(|configured| configured.kind == kind);
+        Ok(providers)
+    }
+
+    /// What a backend says of a provider's section, at its place in the file.
+    #[cfg(feature = "saml")]
+    pub(super) fn wrong_section(&self, configured: &ProviderConfig, error: ConfigError) -> Invalid {
+        let mut problems = Problems::default();
+        let ProviderConfig { path, kind, .. } = configured;
+        for problem in error.problems {
+            let separator = if problem.path.is_empty() { "" } else { "." };
+            problems.error(format!("{path}.{kind}{separator}{}", problem.path), problem.message);
+        }
+        Invalid { path: self.path.clone(), problems }
     }
 
     /// The first address to listen on, whatever else is wrong with the file.

@@ -1,7 +1,11 @@
 //! A federation of real identity providers, its metadata signed by `xmlsec1` as a federation signs it: people say which is theirs, on
 //! Usher's page or at a discovery service, and land on their own homeserver.
 
-use std::{fs, path::PathBuf, process::Command};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use anyhow::{Context as _, ensure};
 use reqwest::StatusCode;
@@ -9,6 +13,7 @@ use serde_json::{Value, json};
 use usher_lab::{
     browser::Page,
     real::{pysaml2::Setup, simplesamlphp::SimpleSamlPhp},
+    usher::Usher,
 };
 
 use crate::{
@@ -19,7 +24,7 @@ use crate::{
     database::Kind,
     person::Person,
     saml::{lay_over, metadata_of},
-    world::{World, unique},
+    world::{BINARY, World, unique},
 };
 
 /// How many others there are: the document is longer than what Usher reads where people wait.
@@ -322,5 +327,69 @@ fn a_discovery_service_asks_instead() -> anyhow::Result<()> {
         let asked = service.choose(bob.browser(), &page, unknown).await?;
         let asked = choose(&bob, asked, "harbour", HARBOUR).await?;
         bob.go_on(asked).await?.login_token().map(drop)
+    })
+}
+
+#[test]
+fn an_operator_sees_who_is_in_a_federation_and_why_somebody_is_not() -> anyhow::Result<()> {
+    run(async {
+        let harbour = simplesamlphp().await?;
+        let metadata = Metadata::new()?;
+        let good = member(&harbour.metadata().await?, HARBOUR)?;
+        let expired = good.replacen(" ID=\"", " ID=\"x", 1).replacen(
+            "entityID=\"http://127.0.0.1",
+            "validUntil=\"2020-01-01T00:00:00Z\" entityID=\"http://127.0.0.2",
+            1,
+        );
+        metadata.publish(&[good, expired])?;
+        let directory = tempfile::tempdir()?;
+        let list = |section: &Value, arguments: &[&str]| -> anyhow::Result<(bool, String, String)> {
+            let config = json!({ "public_base_url": "https://matrix.ac.cdl", "providers": [{
+                "id": "corp", "name": "Canadialand", "saml": section,
+            }] });
+            fs::write(directory.path().join("usher.yaml"), config.to_string())?;
+            let output = Usher::run(
+                Path::new(BINARY),
+                directory.path(),
+                &[&["saml", "federation"], arguments].concat(),
+            )?;
+            let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+            Ok((output.status.success(), text(output.stdout), text(output.stderr)))
+        };
+        let (is_done, found, told) = list(&metadata.section(), &["--search", "harbour"])?;
+        ensure!(is_done, "{told}");
+        assert_eq!(found, format!("{}\t{HARBOUR}\t127.0.0.1\n", harbour.entity_id()));
+        assert!(told.contains(&format!("1 of 1 that fit, of {} identity providers", OTHERS + 1)), "{told}");
+        assert!(told.contains("1 passed over") && told.contains("it has expired"), "{told}");
+        let (_, found, _) = list(&metadata.section(), &["--limit", "3"])?;
+        assert_eq!(found.lines().count(), 3, "{found}");
+
+        let mut other = metadata.section();
+        other["metadata_certificate_file"] = json!(Metadata::new()?.directory.join("certificate"));
+        let mut missing = metadata.section();
+        missing["metadata_file"] = json!("/nonexistent.xml");
+        let mut one = metadata.section();
+        one.as_object_mut().context("a section")?.remove("federation");
+        one["idp"] = json!("https://plain1.example/idp");
+        for (name, section, arguments, expected) in [
+            ("another signer", &other, vec![], "is not signed by a key"),
+            ("no file", &missing, vec![], "providers[0].saml.metadata_file: /nonexistent.xml cannot be read"),
+            (
+                "one identity provider",
+                &one,
+                vec![],
+                "its one identity provider is https://plain1.example/idp",
+            ),
+            (
+                "another provider",
+                &other,
+                vec!["--provider", "x"],
+                "x is not one of the SAML providers; there are: corp",
+            ),
+        ] {
+            let (is_done, found, told) = list(section, &arguments)?;
+            assert!(!is_done && found.is_empty() && told.contains(expected), "{name}: {found} {told}");
+        }
+        Ok(())
     })
 }
