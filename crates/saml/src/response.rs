@@ -114,11 +114,11 @@ pub(crate) fn read(encoded: &str, question: &Question<'_>) -> Result<Assertion, 
             };
             let signed = verify::signed_part(&text, &[Some(signature), inner], &question.idp.keys)?;
             // The signature that was verified is not in what it signed; the assertion's own is.
-            read_response(&gate::pass(&signed, Root::Response)?, true, question)
+            read_response(&gate::pass_signed(&signed, Root::Response)?, true, question)
         }
         (None, Some(Content::Assertion(Some(signature)))) => {
             let signed = verify::signed_part(&text, &[Some(signature)], &question.idp.keys)?;
-            let signed = gate::pass(&signed, Root::Assertion)?;
+            let signed = gate::pass_signed(&signed, Root::Assertion)?;
             let message = succeeded(&outer, false)?;
             let assertion = Assertion::read(signed.document.root_element())?;
             judge(
@@ -167,7 +167,7 @@ fn read_response(
             };
             trust.assertion = true;
             let signed = verify::signed_part(&plaintext, &[Some(signature)], &question.idp.keys)?;
-            let signed = gate::pass(&signed, Root::Assertion)?;
+            let signed = gate::pass_signed(&signed, Root::Assertion)?;
             judge(&message, Assertion::read(signed.document.root_element())?, trust, question)
         }
         (None, _) | (_, None) => Err(Unproven::NoAssertion.into()),

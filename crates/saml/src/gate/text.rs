@@ -3,8 +3,6 @@
 //! Work that grows faster than the text is what is bounded: `roxmltree` compares every attribute of an element with every
 //! other and copies the namespaces in scope to every element that declares one; canonicalization does both again.
 
-use std::collections::HashSet;
-
 use super::GateError;
 
 /// The longest message, in bytes. A response with a hundred attributes and both signatures is under 100 KiB.
@@ -85,7 +83,7 @@ fn has_only_references(text: &str) -> bool {
 #[derive(Default)]
 struct Namespaces<'text> {
     count: usize,
-    prefixes: HashSet<&'text str>,
+    prefixes: Vec<&'text str>,
 }
 
 impl<'text> Namespaces<'text> {
@@ -99,7 +97,9 @@ impl<'text> Namespaces<'text> {
         let name = before.trim_end_matches(BLANKS).rsplit(ends).next().unwrap_or_default();
         let Some(prefix) = name.strip_prefix("xmlns") else { return Ok(()) };
         self.count += 1;
-        self.prefixes.insert(prefix);
+        if !self.prefixes.contains(&prefix) {
+            self.prefixes.push(prefix);
+        }
         if self.count > MAX_NAMESPACES || self.prefixes.len() > MAX_PREFIXES {
             return Err(GateError::TooComplex);
         }
