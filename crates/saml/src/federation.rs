@@ -22,5 +22,15 @@ pub(crate) use index::{Federation, IndexError, Key, Member};
 pub(crate) use job::{DocumentAt, Filter, Job, Validators};
 pub(crate) use reader::{Loaded, ReadError};
 
+/// A job without conditions.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn anything() -> Job {
+    let now = usher_core::Timestamp::from_secs(0);
+    Job { from: DocumentAt::File("".into()), signers: Vec::new(), filter: Filter::default(), now }
+}
+
+#[cfg(feature = "fuzzing")]
+pub(crate) use child::read_into;
+
 #[cfg(test)]
 mod tests;

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use usher_core::Timestamp;
 
 use crate::{
+    federation,
     gate::{self, Root},
     hardening,
     keys::OwnKey,
@@ -117,6 +118,24 @@ pub fn pass(text: &str) -> (bool, bool) {
         let _ = Assertion::read(passed.document.root_element());
     }
     (response.is_ok(), assertion.is_ok())
+}
+
+/// Reads a federation's metadata that nobody has to have signed, and searches it for `typed`: how many identity providers fit. The
+/// first of them is read.
+#[must_use]
+pub fn read_federation(document: &[u8], typed: &str) -> Option<usize> {
+    let (job, mut index) = (federation::anything(), tempfile::tempfile().ok()?);
+    let report = federation::read_into(document, &job, &mut index).ok()?;
+    let federation =
+        federation::Federation::open(index, report).expect("an index that was just written is one");
+    let (found, total) = federation.search(typed, 20).expect("what was written can be read");
+    assert!(found.len() <= total && total <= federation.len());
+    for member in &found {
+        let again =
+            federation.find_named(member.idp.entity_id.as_str()).expect("an index").expect("it was found");
+        assert_eq!(again.shown, member.shown);
+    }
+    Some(total)
 }
 
 /// Reads the identity provider `wanted`, or the only one, and asks whether it speaks for `scope`.

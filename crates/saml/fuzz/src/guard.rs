@@ -29,13 +29,8 @@ static CALLED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 /// If the kernel cannot do that.
 pub fn set_up() {
     signal_hook::flag::register(libc::SIGSYS, Arc::clone(&CALLED)).expect("a signal can be caught");
-    let mut calls = vec![
-        libc::SYS_socket,
-        libc::SYS_connect,
-        libc::SYS_sendto,
-        libc::SYS_execve,
-        libc::SYS_execveat,
-    ];
+    let mut calls =
+        vec![libc::SYS_socket, libc::SYS_connect, libc::SYS_sendto, libc::SYS_execve, libc::SYS_execveat];
     #[cfg(target_arch = "x86_64")]
     calls.extend([libc::SYS_fork, libc::SYS_vfork]);
     let rules: BTreeMap<_, _> = calls.into_iter().map(|call| (call, Vec::new())).collect();

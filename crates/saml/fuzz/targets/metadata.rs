@@ -1,4 +1,4 @@
-//! Metadata: whether what is read of it is an identity provider that can be used.
+//! Metadata: whether what is read of it is an identity provider that can be used, and whether those of a federation are found again.
 #![no_main]
 
 use libfuzzer_sys::{fuzz_crossover, fuzz_mutator, fuzz_target};
@@ -13,6 +13,8 @@ fuzz_target!(init: { seeds::sow(seeds::metadata); guard::set_up(); }, |data: &[u
         assert!(!read.places.is_empty(), "no place to go to");
         assert!(read.places.iter().all(|place| place.starts_with("http")), "a place that is none");
     }
+    // As a federation's, by way of an index.
+    let _ = fuzzing::read_federation(data, "ac cdl");
 });
 
 fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {

@@ -130,6 +130,13 @@ fn read_file(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// Writes an index of `document` to `output`.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn read_into(document: &[u8], job: &Job, output: &mut impl Write) -> Result<Report, String> {
+    let found = read(document, job)?;
+    write(found, Report::default(), output).map_err(|error| error.to_string())
+}
+
 fn read(document: &[u8], job: &Job) -> Result<Found, String> {
     hardening::harden().map_err(|error| format!("cannot be verified here: {error}"))?;
     let text =

@@ -135,7 +135,7 @@ pub(super) fn answer(file: &File) -> Result<Answer, IndexError> {
 
 impl Federation {
     /// Of a file that a process wrote, and its report on it.
-    pub(super) fn open(file: File, report: Report) -> Result<Self, IndexError> {
+    pub(crate) fn open(file: File, report: Report) -> Result<Self, IndexError> {
         let mut directory = vec![0; report.count.checked_mul(Entry::BYTES).ok_or(IndexError::Malformed)?];
         file.read_exact_at(&mut directory, report.directory)?;
         let entries: Option<Vec<_>> = directory.chunks_exact(Entry::BYTES).map(Entry::read).collect();
