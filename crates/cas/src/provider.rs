@@ -12,7 +12,7 @@ use usher_core::{
     Callback, Challenge, Ctx, Demand, Descriptor, Evidence, Freshness, Handle, Identity, Issuer, Outcome,
     Proof, ProviderError, SsoProvider, Subject,
     provider::{
-        BrowserStep, Endpoint, LogoutNotice, LogoutProof, LogoutReply, Method, ProviderState, ReturnTrip,
+        BrowserStep, EndedSession, Endpoint, LogoutNotice, LogoutProof, Method, ProviderState, ReturnTrip,
         SignOut, UpstreamSession,
     },
 };
@@ -193,7 +193,7 @@ impl SsoProvider for CasProvider {
             subject: self.subject(&success)?,
             evidence: if is_fresh { Evidence::CredentialsPresented } else { Evidence::Unstated },
             attributes: success.attributes,
-            upstream_session: Some(UpstreamSession(ticket.as_str().to_owned())),
+            upstream_session: Some(UpstreamSession::Unique(ticket.as_str().to_owned())),
         };
         // The CAS server spends the ticket (3.1.1), so there is nothing to remember here.
         Ok(Outcome::Done(Proof { identity, spend: Vec::new() }))
@@ -207,10 +207,9 @@ impl SsoProvider for CasProvider {
         Ok(LogoutNotice {
             issuer: self.settings.issuer.clone(),
             subject: None,
-            upstream_session: Some(UpstreamSession(ticket)),
+            sessions: vec![EndedSession::One(UpstreamSession::Unique(ticket))],
             proof: LogoutProof::Knowledge { attempt: handle },
             spend: Vec::new(),
-            reply: LogoutReply::Empty,
         })
     }
 

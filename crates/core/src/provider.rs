@@ -21,7 +21,7 @@ pub use challenge::{BrowserStep, Challenge, Demand, Hints, ProviderState, Return
 pub use error::{ProviderError, ProviderFailure};
 pub use identity::{Evidence, Identity, OneTime, Outcome, Proof, UpstreamSession};
 pub use ids::{Handle, Issuer, ParseIdError, ProviderId, Subject};
-pub use notice::{Document, LogoutNotice, LogoutProof, LogoutReply};
+pub use notice::{BrowserLogout, Document, EndedSession, LogoutAnswers, LogoutNotice, LogoutProof};
 pub use organisations::{Organisation, Organisations, Origin};
 pub use sign_out::SignOut;
 
@@ -56,8 +56,10 @@ pub struct Descriptor {
 pub enum Endpoint {
     /// The browser comes back with an answer to an attempt: [`SsoProvider::handle`], [`SsoProvider::complete`].
     Answer,
-    /// Sessions ended upstream: [`SsoProvider::logout`].
+    /// Sessions ended upstream: [`SsoProvider::logout`]. A machine says so.
     Logout,
+    /// The same, and a browser stands before it: [`SsoProvider::browser_logout`].
+    BrowserLogout,
     /// Something the upstream's operator fetches: [`SsoProvider::document`].
     Document,
 }
@@ -93,10 +95,20 @@ pub trait SsoProvider: fmt::Debug + Send + Sync {
         callback: &Callback,
     ) -> Result<Outcome, ProviderError>;
 
-    /// Reads a notice that sessions ended (SAML SLO, OIDC back-channel, CAS). Called only where
+    /// Reads a notice that sessions ended (OIDC back-channel logout 2.8, CAS): 200 once it is kept. Called only where
     /// [`SsoProvider::endpoint`] said [`Endpoint::Logout`]; a provider that never says so keeps the default.
     async fn logout(&self, _ctx: &Ctx<'_>, _callback: &Callback) -> Result<LogoutNotice, ProviderError> {
         Err(ProviderError::malformed("this provider takes no logout notices"))
+    }
+
+    /// Reads what a browser brought of single logout (SAML). Called only where [`SsoProvider::endpoint`] said
+    /// [`Endpoint::BrowserLogout`]; a provider that never says so keeps the default.
+    async fn browser_logout(
+        &self,
+        _ctx: &Ctx<'_>,
+        _callback: &Callback,
+    ) -> Result<BrowserLogout, ProviderError> {
+        Err(ProviderError::malformed("this provider takes no logout by browsers"))
     }
 
     /// Whether a person can sign out at the provider from here ([`SsoProvider::sign_out`]), as far as is known without asking

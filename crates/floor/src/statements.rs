@@ -34,7 +34,9 @@ const INSERT_TOKEN: &str = "
         (token_hash, attempt_hash, mxid, audience, provider, issuer, subject, upstream_session_hash,
          state, issued_at, lifetime, expires_at, keep_until, begun_at)
     SELECT $1, $2, $3, $4, $5, $6, $7, $8, 'issued', $9, $10, $11, $12, $13
-    WHERE NOT (EXISTS (SELECT 1 FROM logouts WHERE logouts.upstream_session_hash = $8)
+    WHERE NOT (EXISTS (SELECT 1 FROM logouts
+            WHERE logouts.upstream_session_hash IN ($8, substr($8, 1, 32))
+                AND (substr($8, 1, 1) <> 'g' OR logouts.received_at >= $13))
         OR EXISTS (SELECT 1 FROM logouts
             WHERE logouts.provider = $5 AND logouts.issuer = $6 AND logouts.subject = $7
                 AND (logouts.upstream_session_hash IS NULL OR $8 IS NULL) AND logouts.received_at >= $13))
@@ -52,7 +54,10 @@ const CLAIM: &str = "
                 AND links.subject = login_tokens.subject AND links.server_name = login_tokens.audience
                 AND links.mxid = login_tokens.mxid AND accounts.state = 'active')
         AND NOT (EXISTS (SELECT 1 FROM logouts
-                WHERE logouts.upstream_session_hash = login_tokens.upstream_session_hash)
+                WHERE logouts.upstream_session_hash
+                        IN (login_tokens.upstream_session_hash, substr(login_tokens.upstream_session_hash, 1, 32))
+                    AND (substr(login_tokens.upstream_session_hash, 1, 1) <> 'g'
+                        OR logouts.received_at >= COALESCE(login_tokens.begun_at, login_tokens.issued_at)))
             OR EXISTS (SELECT 1 FROM logouts
                 WHERE logouts.provider = login_tokens.provider AND logouts.issuer = login_tokens.issuer
                     AND logouts.subject = login_tokens.subject
@@ -65,7 +70,10 @@ const REDEEM: &str = "
     UPDATE login_tokens SET state = 'redeemed', lease = NULL, claimed_until = NULL
     WHERE token_hash = $1 AND state = 'claimed' AND lease = $2
         AND NOT (EXISTS (SELECT 1 FROM logouts
-                WHERE logouts.upstream_session_hash = login_tokens.upstream_session_hash)
+                WHERE logouts.upstream_session_hash
+                        IN (login_tokens.upstream_session_hash, substr(login_tokens.upstream_session_hash, 1, 32))
+                    AND (substr(login_tokens.upstream_session_hash, 1, 1) <> 'g'
+                        OR logouts.received_at >= COALESCE(login_tokens.begun_at, login_tokens.issued_at)))
             OR EXISTS (SELECT 1 FROM logouts
                 WHERE logouts.provider = login_tokens.provider AND logouts.issuer = login_tokens.issuer
                     AND logouts.subject = login_tokens.subject

@@ -8,7 +8,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use usher_core::{
     Ctx, Subject,
-    provider::{LogoutNotice, LogoutProof, LogoutReply, OneTime, UpstreamSession},
+    provider::{EndedSession, LogoutNotice, LogoutProof, OneTime, UpstreamSession},
 };
 
 use crate::{
@@ -62,11 +62,10 @@ pub(crate) fn read(token: &Verified, settings: &Settings, ctx: &Ctx<'_>) -> Resu
     Ok(LogoutNotice {
         issuer: settings.issuer.clone(),
         subject,
-        upstream_session: session.map(session_named),
+        sessions: session.map(session_named).map(EndedSession::One).into_iter().collect(),
         proof: LogoutProof::Signed,
         // "optionally verify that another Logout Token with the same jti value has not been recently received": always.
         spend: vec![OneTime { key: format!("logout:{id}"), until: expires.plus(leeway) }],
-        reply: LogoutReply::Empty,
     })
 }
 
@@ -74,7 +73,11 @@ pub(crate) fn read(token: &Verified, settings: &Settings, ctx: &Ctx<'_>) -> Resu
 /// one is kept by its hash.
 pub(crate) fn session_named(id: &str) -> UpstreamSession {
     let is_short = id.len() <= MAX_SESSION_BYTES;
-    UpstreamSession(if is_short { id.to_owned() } else { BASE64URL_NOPAD.encode(&Sha256::digest(id)) })
+    UpstreamSession::Unique(if is_short {
+        id.to_owned()
+    } else {
+        BASE64URL_NOPAD.encode(&Sha256::digest(id))
+    })
 }
 
 fn text(value: Option<&Value>) -> Option<&str> {

@@ -10,7 +10,7 @@ use usher_core::provider::Document;
 
 use crate::{
     keys::OwnKey,
-    names::{BINDING_POST, DS, IDPDISC, MD, PROTOCOL},
+    names::{BINDING_POST, BINDING_REDIRECT, DS, IDPDISC, MD, PROTOCOL},
     xml::escape,
 };
 
@@ -32,6 +32,8 @@ pub(crate) struct ServiceProvider<'a> {
     pub(crate) acs: &'a str,
     /// Where a discovery service sends people back to, if there may be one.
     pub(crate) disco: Option<&'a Url>,
+    /// Our single logout service, if we have one.
+    pub(crate) slo: Option<&'a str>,
     pub(crate) keys: &'a [OwnKey],
     pub(crate) signs_requests: bool,
     /// Whether assertions must be signed themselves.
@@ -64,6 +66,13 @@ impl ServiceProvider<'_> {
         }
         for key in self.keys {
             push_key(&mut xml, key, "encryption", &CIPHERS);
+        }
+        // By HTTP-Redirect first: it works in frames everywhere.
+        if let Some(slo) = self.slo.map(escape) {
+            for binding in [BINDING_REDIRECT, BINDING_POST] {
+                let _ =
+                    writeln!(xml, "    <md:SingleLogoutService Binding=\"{binding}\" Location=\"{slo}\"/>");
+            }
         }
         if let Some(format) = self.name_id_format {
             let _ = writeln!(xml, "    <md:NameIDFormat>{}</md:NameIDFormat>", escape(format));

@@ -9,8 +9,8 @@
 //!   one text node for every parser there is;
 //! - a namespace that parsers disagree about;
 //! - an ID that is no NCName, stands twice, or is an ID by its namespace (`xml:id`, `wsu:Id`);
-//! - anything called `Response`, `Assertion`, `EncryptedAssertion` or `Signature` but the root, the one assertion below it, and
-//!   their own signatures: every known signature-wrapping attack needs a second one somewhere;
+//! - anything called `Response`, `Assertion`, `EncryptedAssertion`, `LogoutRequest`, `LogoutResponse` or `Signature` but the
+//!   root, the one assertion below it, and their own signatures: every known signature-wrapping attack needs a second one somewhere;
 //! - a signature of any other shape than SAML core 5.4 has: [`signature`].
 //!
 //! What passes is no more trustworthy than before. It is only harmless.
@@ -36,7 +36,8 @@ use crate::{
 };
 
 /// Names that a message may have in a few places, whatever their namespace says.
-const GUARDED: [&str; 4] = ["Response", "Assertion", "EncryptedAssertion", "Signature"];
+const GUARDED: [&str; 6] =
+    ["Response", "Assertion", "EncryptedAssertion", "LogoutRequest", "LogoutResponse", "Signature"];
 
 /// What kind of message is expected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +46,8 @@ pub(crate) enum Root {
     Response,
     /// `saml:Assertion`: what was inside an `EncryptedAssertion`.
     Assertion,
+    /// `samlp:LogoutRequest`.
+    LogoutRequest,
 }
 
 /// A message that may be shown to libxml2 and xmlsec.
@@ -54,7 +57,7 @@ pub(crate) struct Passed<'input> {
     pub(crate) document: Document<'input>,
     /// How the root is signed; `None` if it is not.
     pub(crate) root_signature: Option<Algorithm>,
-    /// What a response holds; always `None` in an assertion.
+    /// What a response holds; always `None` in anything else.
     pub(crate) content: Option<Content>,
 }
 
@@ -133,7 +136,7 @@ pub(crate) fn pass_signed(text: &str, root: Root) -> Result<Passed<'_>, GateErro
     }
     let content = match root {
         Root::Response => content(element)?,
-        Root::Assertion => None,
+        Root::Assertion | Root::LogoutRequest => None,
     };
     check_places(&document, element, content)?;
     let root_signature = own_signature(element)?;
@@ -150,6 +153,7 @@ impl Root {
         match self {
             Self::Response => (SAMLP, "Response"),
             Self::Assertion => (SAML, "Assertion"),
+            Self::LogoutRequest => (SAMLP, "LogoutRequest"),
         }
     }
 }

@@ -7,8 +7,9 @@ use std::fmt;
 
 use data_encoding::BASE64;
 use openssl::{
+    error::ErrorStack,
     nid::Nid,
-    pkey::{Id, PKey, Private},
+    pkey::{Id, PKey, Private, Public},
     x509::X509,
 };
 use samael::crypto::CertificateDer;
@@ -82,6 +83,11 @@ impl IdpKey {
         };
         let spki = key.public_key_to_der().map_err(|_| KeyError::Kind)?;
         Ok(Self { certificate: CertificateDer::from(der.to_vec()), kind, spki })
+    }
+
+    /// The key itself, for signatures that are not in XML.
+    pub(crate) fn public(&self) -> Result<PKey<Public>, ErrorStack> {
+        PKey::public_key_from_der(&self.spki)
     }
 
     /// Whether both are certificates of one key.

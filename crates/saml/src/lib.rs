@@ -51,6 +51,7 @@ mod gate;
 mod hardening;
 mod keys;
 mod listing;
+mod logout;
 mod metadata;
 mod names;
 mod person;
@@ -58,6 +59,7 @@ mod processors;
 mod provider;
 mod request;
 mod response;
+mod sending;
 #[cfg(test)]
 mod testing;
 mod time;

@@ -44,6 +44,8 @@ pub(crate) struct Idp {
     pub(crate) keys: Vec<IdpKey>,
     /// Where it takes requests, by binding.
     pub(crate) single_sign_on: Endpoints,
+    /// Where browsers go that log somebody out, by binding; nowhere, if it has no single logout.
+    pub(crate) single_logout: LogoutServices,
     /// `WantAuthnRequestsSigned`.
     pub(crate) wants_signed_requests: bool,
     /// `shibmd:Scope`: what may stand behind the `@` of its people's names; `None` if it says nothing about it.
@@ -68,6 +70,20 @@ pub(crate) struct Location {
     /// As the metadata writes it, which is the message's `Destination`: its recipient may compare the two letter by letter, and a
     /// URL drops a default port and adds a slash.
     pub(crate) written: String,
+}
+
+/// One `SingleLogoutService` for each binding: the first that can be used.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
+pub(crate) struct LogoutServices {
+    pub(crate) redirect: Option<LogoutService>,
+    pub(crate) post: Option<LogoutService>,
+}
+
+/// Where requests go, and where answers to them go (SAML metadata 2.2.2, `ResponseLocation`).
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
+pub(crate) struct LogoutService {
+    pub(crate) requests: Location,
+    pub(crate) answers: Location,
 }
 
 /// One `shibmd:Scope`.

@@ -1,6 +1,7 @@
 //! From an assertion that counts to a person: their name, their attributes, and when they authenticated.
 
 pub(crate) mod known;
+pub(crate) mod session;
 
 use std::collections::BTreeMap;
 
@@ -188,10 +189,12 @@ pub(crate) fn evidence(assertion: &Assertion) -> Evidence {
     instants.min().map_or(Evidence::Unstated, Evidence::AuthenticatedAt)
 }
 
-/// By which name the identity provider will end their session.
-pub(crate) fn session(assertion: &Assertion) -> Option<UpstreamSession> {
-    let mut indexes = assertion.authentications.iter().filter_map(|own| own.session_index.clone());
-    indexes.next().map(UpstreamSession)
+/// By which name the identity provider will end their session; `None` if it has no name for them.
+pub(crate) fn session(assertion: &Assertion, question: &Question<'_>) -> Option<UpstreamSession> {
+    let name = assertion.subject.as_ref().and_then(|subject| subject.name.as_ref())?;
+    let mut indexes = assertion.authentications.iter().filter_map(|own| own.session_index.as_deref());
+    let group = session::group(name, question.idp.entity_id.as_str(), question.entity_id);
+    Some(UpstreamSession::OfGroup { group, session: session::index(indexes.next().unwrap_or_default()) })
 }
 
 /// The assertion counts once, by its ID (SAML profiles 4.1.4.5). It is refused as too old before it is forgotten.
@@ -217,7 +220,7 @@ fn joined(name: &NameId) -> String {
 }
 
 /// Where a value stands on lines of its own, the blanks around it are layout; else they are part of it.
-fn without_layout(text: &str) -> &str {
+pub(crate) fn without_layout(text: &str) -> &str {
     let content = text.trim_matches([' ', '\t', '\n', '\r']);
     let before = text.len() - text.trim_start_matches([' ', '\t', '\n', '\r']).len();
     let (before, after) = (&text[..before], &text[before..]);

@@ -15,7 +15,7 @@ use url::Url;
 use usher_core::{
     Callback, Challenge, Ctx, Demand, Descriptor, Freshness, Handle, Identity, Issuer, Outcome, Proof,
     ProviderError, SsoProvider, Timestamp,
-    provider::{BrowserStep, Document, Endpoint, Method, ProviderState, ReturnTrip},
+    provider::{BrowserLogout, BrowserStep, Document, Endpoint, Method, ProviderState, ReturnTrip},
 };
 
 use crate::{
@@ -24,6 +24,7 @@ use crate::{
     document::ServiceProvider,
     federation::{Federation, IndexError, Key, Member},
     keys::OwnKey,
+    logout,
     metadata::Idp,
     person,
     processors::{NotWorked, Processors},
@@ -34,6 +35,8 @@ use crate::{
 
 /// Our assertion consumer service, below the endpoints.
 const ACS: &str = "acs";
+/// Our single logout service.
+const SLO: &str = "slo";
 /// Our metadata, and by default our entity id.
 const METADATA: &str = "metadata";
 
@@ -46,10 +49,11 @@ pub(crate) struct SamlProvider {
 
 /// What is needed on another thread.
 pub(crate) struct Service {
-    settings: Settings,
-    entity_id: String,
+    pub(crate) settings: Settings,
+    pub(crate) entity_id: String,
     acs: String,
     disco: Url,
+    pub(crate) slo: String,
 }
 
 /// What is remembered of an attempt.
@@ -234,6 +238,18 @@ impl SamlProvider {
         Ok(Outcome::From(discovery::origin(key), challenge))
     }
 
+    /// Whose message a browser brings: the keys of its metadata have to have signed it, and its `Issuer` has to be it. In a federation
+    /// the message says whose it is, and nothing else of it is looked at before.
+    async fn sender(&self, callback: &Callback, now: Timestamp) -> Result<Arc<Idp>, ProviderError> {
+        if !self.service.settings.is_federation {
+            return self.idp(now, None).await;
+        }
+        let callback = callback.clone();
+        let named = self.compute(move |_| logout::issuer_of(&callback)).await?;
+        let issuer = named.map_err(ProviderError::malformed)?;
+        self.idp(now, Some(Key::of(&issuer))).await
+    }
+
     /// Runs `work` where it may take its time, when it is its turn.
     async fn compute<T: Send + 'static>(
         &self,
@@ -255,7 +271,7 @@ impl Service {
             url
         };
         let entity_id = settings.entity_id.clone().unwrap_or_else(|| below(METADATA).into());
-        Self { settings, entity_id, acs: below(ACS).into(), disco: below(DISCO) }
+        Self { settings, entity_id, acs: below(ACS).into(), disco: below(DISCO), slo: below(SLO).into() }
     }
 
     /// The key of our requests, if they are signed.
@@ -270,6 +286,8 @@ impl Service {
             entity_id: &self.entity_id,
             acs: &self.acs,
             disco: is_federation.then_some(&self.disco),
+            // Who cannot sign an answer has none to give.
+            slo: (!keys.is_empty()).then_some(&self.slo),
             keys,
             signs_requests: *signs_requests,
             wants_signed_assertions: matches!(policy.signed, Signed::Assertion | Signed::Both),
@@ -287,7 +305,7 @@ impl Service {
         Ok(Proven {
             subject: subject.map_err(ProviderError::unverified)?,
             evidence: person::evidence(&assertion),
-            session: person::session(&assertion),
+            session: person::session(&assertion, question),
             spend: person::one_time(&assertion, question),
             attributes,
         })
@@ -352,6 +370,7 @@ impl SsoProvider for SamlProvider {
             (Method::Post, ACS) => Some(Endpoint::Answer),
             (Method::Get, DISCO) if self.service.settings.is_federation => Some(Endpoint::Answer),
             (Method::Get, METADATA) => Some(Endpoint::Document),
+            (_, SLO) if !self.service.settings.keys.is_empty() => Some(Endpoint::BrowserLogout),
             _ => None,
         }
     }
@@ -423,6 +442,16 @@ impl SsoProvider for SamlProvider {
             upstream_session: proven.session,
         };
         Ok(Outcome::Done(Proof { identity, spend: vec![proven.spend] }))
+    }
+
+    async fn browser_logout(
+        &self,
+        ctx: &Ctx<'_>,
+        callback: &Callback,
+    ) -> Result<BrowserLogout, ProviderError> {
+        let idp = self.sender(callback, ctx.now).await?;
+        let (now, skew, id, callback) = (ctx.now, ctx.skew, request::new_id(ctx.entropy), callback.clone());
+        self.compute(move |service| service.logout(&callback, &idp, &id, now, skew)).await?
     }
 
     async fn document(&self, _: &Ctx<'_>, tail: &str) -> Result<Document, ProviderError> {

@@ -4,12 +4,8 @@
 //! Written here and not by samael, whose IDs are 32 bits of a random number that is not ours to seed, and whose forms do not
 //! escape the `RelayState`.
 
-mod post;
-mod redirect;
-
 use std::fmt::Write as _;
 
-use openssl::error::ErrorStack;
 use usher_core::{Entropy, Timestamp, provider::BrowserStep};
 
 use crate::{
@@ -17,6 +13,7 @@ use crate::{
     keys::OwnKey,
     metadata::{Idp, Location},
     names::{BINDING_POST, SAML, SAMLP},
+    sending::{self, Letter, SendError},
     time,
     xml::escape,
 };
@@ -56,10 +53,8 @@ pub(crate) enum RequestError {
     NoEndpoint,
     #[error("the identity provider wants signed requests, and there is no key to sign with")]
     NoKey,
-    #[error("the request could not be signed")]
-    Redirect(#[from] ErrorStack),
-    #[error("the request could not be signed")]
-    Post(#[from] samael::crypto::CryptoError),
+    #[error("the request could not be sent")]
+    Send(#[from] SendError),
     #[error("the address of the identity provider does not take a query")]
     Address(#[from] url::ParseError),
 }
@@ -82,9 +77,16 @@ impl Request<'_> {
             Some(RequestBinding::Redirect) => (endpoints.redirect.as_ref(), None),
             Some(RequestBinding::Post) => (None, endpoints.post.as_ref()),
         };
+        let letter = Letter {
+            parameter: sending::REQUEST,
+            id: self.id,
+            xml: &|destination, signature| self.xml(destination, signature),
+            relay_state: Some(self.relay_state),
+            key: self.key,
+        };
         match (redirect, post) {
-            (Some(location), _) => redirect::step(self, location),
-            (None, Some(location)) => post::step(self, location),
+            (Some(location), _) => Ok(letter.by_redirect(location)?),
+            (None, Some(location)) => Ok(letter.by_post(location)?),
             (None, None) => Err(RequestError::NoEndpoint),
         }
     }

@@ -14,7 +14,7 @@ pub(crate) mod assertion;
 pub(crate) mod check;
 mod decrypt;
 pub(crate) mod message;
-mod verify;
+pub(crate) mod verify;
 
 use std::time::Duration;
 

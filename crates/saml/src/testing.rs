@@ -1,17 +1,22 @@
 //! What the tests of this crate share: one identity provider, one service, one moment.
 
-use std::{sync::LazyLock, time::Duration};
+use std::{collections::BTreeMap, sync::LazyLock, time::Duration};
 
 use data_encoding::BASE64;
+use url::Url;
 use usher_core::Timestamp;
 use usher_lab::scripted::saml::{
     Asked, Attribute, Encryption, Protection, Response, SamlIdp, SamlKey, Seal, Signing, Transport,
 };
 
 use crate::{
+    config::Settings,
     hardening::harden,
     keys::OwnKey,
     metadata::Idp,
+    names::FORMAT_PERSISTENT,
+    person::{Naming, ScopeCheck, SubjectSource},
+    provider::Service,
     response::{self, Policy, Question, ResponseError, Signed, assertion::Assertion},
 };
 
@@ -19,12 +24,14 @@ pub(crate) const SECONDS: u64 = 1_767_225_600;
 pub(crate) const NOW: Timestamp = Timestamp::from_secs(1_767_225_600);
 pub(crate) const SKEW: Duration = Duration::from_mins(1);
 pub(crate) const ACS: &str = "https://matrix.ac.cdl/_usher/saml/corp/acs";
+pub(crate) const SLO: &str = "https://matrix.ac.cdl/_usher/saml/corp/slo";
 pub(crate) const SP: &str = "https://matrix.ac.cdl/_usher/saml/corp/metadata";
 pub(crate) const REQUEST: &str = "_AAAAAAAAAAAAAAAAAAAAAA";
 pub(crate) const ENTITY: &str = "https://idp.ac.cdl/idp";
 
 /// The identity provider.
-pub(crate) static IDP: LazyLock<SamlIdp> = LazyLock::new(|| SamlIdp::new(ENTITY).expect("a key"));
+pub(crate) static IDP: LazyLock<SamlIdp> =
+    LazyLock::new(|| SamlIdp::new(ENTITY).expect("a key").with_single_logout());
 /// An attacker's key, with a certificate like the identity provider's.
 pub(crate) static STRANGER: LazyLock<SamlKey> = LazyLock::new(|| SamlKey::rsa(2048).expect("a key"));
 /// Ours.
@@ -100,4 +107,41 @@ pub(crate) fn read_by(xml: &str, idp: &Idp, policy: &Policy) -> Result<Assertion
     let keys = our_keys();
     let question = Question { keys: &keys, ..question(idp, policy) };
     response::read(&BASE64.encode(xml.as_bytes()), &question)
+}
+
+/// Us, as the identity provider knows us, with keys.
+pub(crate) fn service() -> Service {
+    service_with(our_keys())
+}
+
+/// The same without.
+pub(crate) fn service_without_keys() -> Service {
+    service_with(Vec::new())
+}
+
+fn service_with(keys: Vec<OwnKey>) -> Service {
+    harden().expect("xmlsec can be used");
+    let endpoints = Url::parse("https://matrix.ac.cdl/_usher/saml/corp/").expect("a URL");
+    Service::new(&endpoints, settings(keys))
+}
+
+/// What an operator decided who wants persistent names.
+pub(crate) fn settings(keys: Vec<OwnKey>) -> Settings {
+    Settings {
+        entity_id: None,
+        signs_requests: !keys.is_empty(),
+        keys,
+        request_binding: None,
+        name_id_format: Some(FORMAT_PERSISTENT.to_owned()),
+        policy: policy(),
+        naming: Naming {
+            subject: SubjectSource::NameId { format: FORMAT_PERSISTENT.to_owned() },
+            attributes: BTreeMap::new(),
+            scopes: ScopeCheck::AsMetadataSays,
+        },
+        offered_idps: Vec::new(),
+        is_passive: false,
+        is_federation: false,
+        discovery_service: None,
+    }
 }

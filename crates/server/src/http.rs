@@ -15,6 +15,6 @@ pub(crate) use hangup::Hangup;
 pub(crate) use json::{MatrixError, NoticeProblem, json};
 pub(crate) use outer::outer;
 pub(crate) use page::redirect;
-pub(crate) use page::{PageProblem, page, problem_page, step};
+pub(crate) use page::{PageProblem, framed_step, page, problem_page, step};
 pub(crate) use page_secret::PageSecret;
 pub(crate) use request::{RequestId, jar, locale, request_id};

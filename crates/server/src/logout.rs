@@ -8,10 +8,10 @@ mod worker;
 
 use usher_core::{
     Callback, Ctx, ProviderError,
-    provider::{LogoutNotice, LogoutProof, LogoutReply},
+    provider::{BrowserLogout, BrowserStep, EndedSession, LogoutNotice, LogoutProof},
 };
 use usher_store::{
-    StoreError, UpstreamSessionHash, endings,
+    EndedSessionHash, StoreError, UpstreamSessionHash, endings,
     logouts::{self, NewLogout},
 };
 
@@ -42,62 +42,97 @@ pub(crate) enum LogoutError {
     Store(#[from] StoreError),
 }
 
-/// Takes a notice of `configured`.
+/// Takes a notice of `configured` that a machine sent.
 pub(crate) async fn receive(
     app: &App,
     configured: &ConfiguredProvider,
     callback: &Callback,
-) -> Result<LogoutReply, LogoutError> {
-    let provider = &configured.provider.descriptor().id;
-    tracing::Span::current().record("provider.id", provider.as_str());
-    let now = app.clock.now();
-    let ctx = Ctx { now, skew: configured.skew, entropy: &*app.entropy };
+) -> Result<(), LogoutError> {
     // Anybody can send one, and each may cost a signature to verify.
     let hearing = configured.hearing.try_acquire().map_err(|_| LogoutError::Busy)?;
-    let notice = configured.provider.logout(&ctx, callback).await.map_err(LogoutError::Provider)?;
+    let notice = configured.provider.logout(&ctx(app, configured), callback).await;
     drop(hearing);
+    keep(app, configured, notice.map_err(LogoutError::Provider)?).await
+}
+
+/// Takes what a browser brought; where it goes with the answer.
+pub(crate) async fn receive_from_browser(
+    app: &App,
+    configured: &ConfiguredProvider,
+    callback: &Callback,
+) -> Result<BrowserStep, LogoutError> {
+    let hearing = configured.hearing.try_acquire().map_err(|_| LogoutError::Busy)?;
+    let brought = configured.provider.browser_logout(&ctx(app, configured), callback).await;
+    drop(hearing);
+    match brought.map_err(LogoutError::Provider)? {
+        BrowserLogout::Notice { notice, answers } => {
+            keep(app, configured, notice).await?;
+            Ok(if configured.ends_sessions { answers.ended } else { answers.not_ended })
+        }
+        BrowserLogout::Unheeded { reason, step } => {
+            tracing::warn!(reason, "a logout notice could not be heeded");
+            Ok(step)
+        }
+    }
+}
+
+fn ctx<'a>(app: &'a App, configured: &ConfiguredProvider) -> Ctx<'a> {
+    tracing::Span::current().record("provider.id", configured.provider.descriptor().id.as_str());
+    Ctx { now: app.clock.now(), skew: configured.skew, entropy: &*app.entropy }
+}
+
+async fn keep(app: &App, configured: &ConfiguredProvider, notice: LogoutNotice) -> Result<(), LogoutError> {
+    let provider = &configured.provider.descriptor().id;
     // Only now: keys may have had to be fetched, and logins went on meanwhile.
     let now = app.clock.now();
-    let LogoutNotice { issuer, subject, upstream_session, proof, spend, reply } = notice;
-    let upstream_session =
-        upstream_session.map(|session| UpstreamSessionHash::of(provider, &issuer, &session));
-    match (&proof, &upstream_session) {
-        (LogoutProof::Signed, None) if subject.is_none() => return Err(LogoutError::Nobody),
-        (LogoutProof::Signed, _) => {}
-        (LogoutProof::Knowledge { .. }, None) => return Err(LogoutError::Nobody),
-        (LogoutProof::Knowledge { attempt }, Some(session)) => {
-            if !logouts::is_known(&app.store, session, attempt).await? {
+    let LogoutNotice { issuer, subject, sessions, proof, spend } = notice;
+    match &proof {
+        LogoutProof::Signed if subject.is_none() && sessions.is_empty() => return Err(LogoutError::Nobody),
+        LogoutProof::Signed => {}
+        LogoutProof::Knowledge { attempt } => {
+            let [EndedSession::One(session)] = &sessions[..] else { return Err(LogoutError::Nobody) };
+            let session = UpstreamSessionHash::of(provider, &issuer, session);
+            if !logouts::is_known(&app.store, &session, attempt).await? {
                 // Anybody can make one up: no row is written for it. The CAS server also says it of sessions that ended
                 // long ago, so it is no failure.
                 tracing::debug!("a logout notice about a session that is not known");
-                return Ok(reply);
+                return Ok(());
             }
         }
     }
-    let logout = NewLogout {
-        provider,
-        issuer: &issuer,
-        subject: subject.as_ref(),
-        upstream_session: upstream_session.as_ref(),
-        ends_sessions: configured.ends_sessions,
-        received_at: now,
-        // The longest that a login under way then can still take: its attempt, or the request for a login token that was
-        // confirmed, and its token.
-        keep_until: now.plus(
-            app.config.login.attempt_lifetime.max(app.config.ui_auth.session_lifetime)
-                + app.config.login.token_lifetime,
-        ),
-    };
+    // A row for each; one without a session's name, if none is named.
+    let mut named: Vec<_> =
+        sessions.iter().map(|ended| Some(EndedSessionHash::of(provider, &issuer, ended))).collect();
+    if named.is_empty() {
+        named.push(None);
+    }
+    // The longest that a login under way then can still take: its attempt, or the request for a login token that was
+    // confirmed, and its token.
+    let keep_until = now.plus(
+        app.config.login.attempt_lifetime.max(app.config.ui_auth.session_lifetime)
+            + app.config.login.token_lifetime,
+    );
     let mut tx = app.store.begin().await?;
     if !spend_keys(&mut tx, provider, &spend).await? {
         return Err(LogoutError::Replayed);
     }
-    logouts::insert(&mut tx, &logout, &*app.entropy).await?;
+    for upstream_session in &named {
+        let logout = NewLogout {
+            provider,
+            issuer: &issuer,
+            subject: subject.as_ref(),
+            upstream_session: upstream_session.as_ref(),
+            ends_sessions: configured.ends_sessions,
+            received_at: now,
+            keep_until,
+        };
+        logouts::insert(&mut tx, &logout, &*app.entropy).await?;
+    }
     let noted = endings::insert_due(&mut tx, now).await?;
     tx.commit().await?;
     tracing::info!(provider.id = %provider, sessions = noted, "somebody was logged out at their provider");
     for homeserver in app.homeservers.iter() {
         homeserver.endings.notify_one();
     }
-    Ok(reply)
+    Ok(())
 }

@@ -169,6 +169,8 @@ pub enum Page<'a> {
         fields: &'a [(String, String)],
         /// For the script that submits it where scripts run.
         nonce: &'a str,
+        /// The site in whose frames it may be shown.
+        framed_by: Option<&'a str>,
     },
     /// What went wrong, and what to do next.
     Error {
@@ -294,7 +296,7 @@ impl Pages {
             ),
             Page::SignedOut => ("signed_out.html", context! {}),
             Page::Onward { url } => ("onward.html", context! { url => *url }),
-            Page::PostForm { action, fields, nonce } => (
+            Page::PostForm { action, fields, nonce, framed_by: _ } => (
                 "post_form.html",
                 context! { action => *action, fields => fields.iter().map(|(name, value)| vec![name.clone(), value.clone()]).collect::<Vec<_>>(), nonce => *nonce },
             ),

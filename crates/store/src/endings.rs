@@ -44,6 +44,15 @@ pub async fn insert_due(db: impl Into<Db<'_>>, now: Timestamp) -> Result<u64, St
                FROM logouts JOIN sessions ON sessions.upstream_session_hash = logouts.upstream_session_hash
                    AND (logouts.subject IS NULL OR sessions.subject = logouts.subject)
                WHERE sessions.ended_at IS NULL AND logouts.ends_sessions = 1
+                   AND (substr(sessions.upstream_session_hash, 1, 1) <> 'g'
+                       OR COALESCE(sessions.begun_at, sessions.opened_at) <= logouts.received_at)
+               UNION
+               SELECT sessions.mxid, sessions.device_id, sessions.opened_at
+               FROM logouts JOIN sessions
+                   ON substr(sessions.upstream_session_hash, 1, 32) = logouts.upstream_session_hash
+               WHERE substr(sessions.upstream_session_hash, 1, 1) = 'g'
+                   AND COALESCE(sessions.begun_at, sessions.opened_at) <= logouts.received_at
+                   AND sessions.ended_at IS NULL AND logouts.ends_sessions = 1
                UNION
                SELECT sessions.mxid, sessions.device_id, sessions.opened_at
                FROM logouts JOIN sessions ON sessions.provider = logouts.provider

@@ -37,7 +37,10 @@ mod words;
 pub use accounts::{AccountState, Origin};
 pub use db::{Db, Tx};
 pub use error::{Fault, OpenError, StoreError};
-pub use hash::{AttemptHash, SpentKey, TokenHash, UiAuthHandleHash, UiAuthSessionHash, UpstreamSessionHash};
+pub use hash::{
+    AttemptHash, EndedSessionHash, SpentKey, TokenHash, UiAuthHandleHash, UiAuthSessionHash,
+    UpstreamSessionHash,
+};
 pub use lease::Lease;
 pub use options::Options;
 pub use person::PersonKey;

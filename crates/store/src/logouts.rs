@@ -5,7 +5,7 @@
 use usher_core::{Entropy, Handle, Issuer, ProviderId, Subject, Timestamp};
 
 use crate::{
-    AttemptHash, Db, SWEEP_BATCH, StoreError, UpstreamSessionHash,
+    AttemptHash, Db, EndedSessionHash, SWEEP_BATCH, StoreError, UpstreamSessionHash,
     db::{execute, fetch},
 };
 
@@ -20,7 +20,7 @@ pub struct NewLogout<'a> {
     pub subject: Option<&'a Subject>,
     /// Which session; all that the subject has had until now, if absent. One of the two is there. If both are, what is the
     /// subject's and has no session's name is meant too (Back-Channel Logout 1.0 section 2.4: either identifies it).
-    pub upstream_session: Option<&'a UpstreamSessionHash>,
+    pub upstream_session: Option<&'a EndedSessionHash>,
     /// Whether sessions at homeservers end, too.
     pub ends_sessions: bool,
     /// When.
@@ -30,13 +30,20 @@ pub struct NewLogout<'a> {
 }
 
 /// The provider's session of a login token's row has ended, or all that its subject began before a logout; if a logout names a
-/// session, all that has no session's name.
+/// session, all that has no session's name. A session of a group, whose name may come again, has ended if it was begun before
+/// a logout of it or of its group.
 macro_rules! has_ended {
     ($upstream_session:literal, $provider:literal, $issuer:literal, $subject:literal, $begun_at:literal) => {
         concat!(
-            "(EXISTS (SELECT 1 FROM logouts WHERE logouts.upstream_session_hash = ",
+            "(EXISTS (SELECT 1 FROM logouts WHERE logouts.upstream_session_hash IN (",
             $upstream_session,
-            ") OR EXISTS (SELECT 1 FROM logouts WHERE logouts.provider = ",
+            ", substr(",
+            $upstream_session,
+            ", 1, 32)) AND (substr(",
+            $upstream_session,
+            ", 1, 1) <> 'g' OR logouts.received_at >= ",
+            $begun_at,
+            ")) OR EXISTS (SELECT 1 FROM logouts WHERE logouts.provider = ",
             $provider,
             " AND logouts.issuer = ",
             $issuer,
@@ -69,7 +76,7 @@ pub async fn insert(
         logout.provider.as_str(),
         logout.issuer.as_str(),
         logout.subject.map(Subject::as_str),
-        logout.upstream_session.map(UpstreamSessionHash::as_str),
+        logout.upstream_session.map(EndedSessionHash::as_str),
         i64::from(logout.ends_sessions),
         logout.received_at.as_millis(),
         logout.keep_until.as_millis(),

@@ -164,7 +164,7 @@ async fn a_proof_names_person_attributes_and_session() {
     assert_eq!(identity.subject.as_str(), "alice");
     assert_eq!(identity.values("memberOf"), ["engineering-staff", "chess-players"]);
     assert_eq!(identity.values("displayName"), ["Alice Liddell <Å & Co>"]);
-    assert_eq!(identity.upstream_session, Some(UpstreamSession(ticket)));
+    assert_eq!(identity.upstream_session, Some(UpstreamSession::Unique(ticket)));
 }
 
 #[tokio::test]
@@ -414,7 +414,7 @@ async fn a_logout_notice_names_the_ticket_and_the_attempt() {
     let good = form(&[("logoutRequest", request)]);
     let notice = corp.provider.logout(&corp.ctx(), &Callback::new(Method::Post, tail, "", &good)).await;
     let notice = notice.expect("it is one");
-    assert_eq!(notice.upstream_session, Some(UpstreamSession("ST-1-abc".to_owned())));
+    assert_eq!(notice.sessions, [EndedSession::One(UpstreamSession::Unique("ST-1-abc".to_owned()))]);
     assert_eq!((notice.subject, notice.spend.len()), (None, 0));
     assert_eq!(Some(&notice.issuer), corp.provider.issuer());
     let attempt = Handle::parse("AAAAAAAAAAAAAAAAAAAAAA").expect("a handle");

@@ -93,10 +93,21 @@ pub enum Evidence {
     Unstated,
 }
 
-/// The provider's name for its own session (SAML `SessionIndex`, OIDC `sid`, the CAS service ticket).
+/// The provider's name for its own session, by which a logout notice will name it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct UpstreamSession(pub String);
+#[serde(untagged)]
+pub enum UpstreamSession {
+    /// One that no other session of the issuer's ever has (OIDC `sid`, the CAS service ticket).
+    Unique(String),
+    /// One that is of use together with whose it is, and may come again once it is over (SAML: the `NameID`, and the
+    /// `SessionIndex`, which may be a small number). A notice may name all of a group.
+    OfGroup {
+        /// Whose; what holds them together.
+        group: String,
+        /// Which of them.
+        session: String,
+    },
+}
 
 impl fmt::Debug for UpstreamSession {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

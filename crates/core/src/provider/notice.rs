@@ -1,8 +1,8 @@
 //! What a provider publishes, and what it tells us unasked.
 
-use url::Url;
+use std::fmt;
 
-use super::{Handle, Issuer, OneTime, Subject, UpstreamSession};
+use super::{BrowserStep, Handle, Issuer, OneTime, Subject, UpstreamSession};
 
 /// Sessions that ended upstream.
 #[derive(Debug)]
@@ -11,14 +11,30 @@ pub struct LogoutNotice {
     pub issuer: Issuer,
     /// Whose sessions; `None` where the notice names only a session.
     pub subject: Option<Subject>,
-    /// Which session; `None` where all of the subject's ended.
-    pub upstream_session: Option<UpstreamSession>,
+    /// Which sessions; empty where all of the subject's ended.
+    pub sessions: Vec<EndedSession>,
     /// What makes it believable.
     pub proof: LogoutProof,
     /// Keys that must never be seen again (`jti`, the LogoutRequest's id).
     pub spend: Vec<OneTime>,
-    /// What the sender expects to hear once the notice is kept.
-    pub reply: LogoutReply,
+}
+
+/// What a notice says has ended.
+#[derive(Clone, PartialEq, Eq)]
+pub enum EndedSession {
+    /// One session.
+    One(UpstreamSession),
+    /// Every session of a group that was begun until now ([`UpstreamSession::OfGroup`]).
+    Group(String),
+}
+
+impl fmt::Debug for EndedSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::One(_) => "One([redacted])",
+            Self::Group(_) => "Group([redacted])",
+        })
+    }
 }
 
 /// What makes a logout notice believable.
@@ -34,13 +50,32 @@ pub enum LogoutProof {
     },
 }
 
-/// The answer a logout notice gets.
+/// What a browser brought that has to do with single logout.
 #[derive(Debug)]
-pub enum LogoutReply {
-    /// 200 with an empty body (OIDC back-channel logout 2.8, CAS).
-    Empty,
-    /// The browser carries a response back (SAML single logout).
-    Redirect(Url),
+pub enum BrowserLogout {
+    /// Sessions ended upstream. The browser takes an answer back.
+    Notice {
+        /// What ended.
+        notice: LogoutNotice,
+        /// What the provider is told then.
+        answers: Box<LogoutAnswers>,
+    },
+    /// A believable message that cannot be acted upon, for the reason given. The browser takes back that it was not.
+    Unheeded {
+        /// For the log.
+        reason: &'static str,
+        /// What the browser does.
+        step: BrowserStep,
+    },
+}
+
+/// What the provider is told by the browser. The server knows which is true.
+#[derive(Debug)]
+pub struct LogoutAnswers {
+    /// The sessions have ended, or will.
+    pub ended: BrowserStep,
+    /// Not all of them will.
+    pub not_ended: BrowserStep,
 }
 
 /// Something an upstream's operator fetches.

@@ -10,6 +10,7 @@ mod encrypt;
 pub mod federation;
 mod idp;
 mod keys;
+mod logout;
 mod message;
 mod sign;
 pub mod wrapping;
@@ -18,6 +19,9 @@ pub use canonical::{attribute, element, text};
 pub use encrypt::{Encryption, Seal, Transport, encrypt};
 pub use idp::{Asked, Binding, SamlIdp, instant};
 pub use keys::SamlKey;
+pub use logout::{
+    Detached, EcdsaForm, LogoutAnswer, LogoutPlace, LogoutRequest, Named, compressed, percent_encoded,
+};
 pub use message::{
     Assertion, Attribute, Authentication, Conditions, Confirmation, Issuer, NameId, Protection, Response,
     Subject,

@@ -6,7 +6,7 @@ use usher_core::provider::Document;
 use super::*;
 use crate::{
     names::{FORMAT_PERSISTENT, MD},
-    testing::{ACS, OURS, SP, our_keys},
+    testing::{ACS, OURS, SLO, SP, our_keys},
 };
 
 fn text(document: &Document) -> &str {
@@ -22,6 +22,7 @@ fn our_metadata_has_our_name_our_address_and_our_certificates() {
             entity_id,
             acs: ACS,
             disco: None,
+            slo: signs.then_some(SLO),
             keys,
             signs_requests: signs,
             wants_signed_assertions: wants,
@@ -49,11 +50,23 @@ fn our_metadata_has_our_name_our_address_and_our_certificates() {
             .map(|child| child.tag_name().name())
             .collect();
         let expected = if signs {
-            vec!["KeyDescriptor", "KeyDescriptor", "NameIDFormat", "AssertionConsumerService"]
+            vec![
+                "KeyDescriptor",
+                "KeyDescriptor",
+                "SingleLogoutService",
+                "SingleLogoutService",
+                "NameIDFormat",
+                "AssertionConsumerService",
+            ]
         } else {
             vec!["AssertionConsumerService"]
         };
         assert_eq!(order, expected, "the order of the schema");
+        let services = role.children().filter(|node| node.has_tag_name((MD, "SingleLogoutService")));
+        let services: Vec<_> =
+            services.map(|node| (node.attribute("Binding"), node.attribute("Location"))).collect();
+        let both = [BINDING_REDIRECT, BINDING_POST].map(|binding| (Some(binding), Some(SLO)));
+        assert_eq!(services, if signs { both.to_vec() } else { Vec::new() }, "who signs can answer");
         let acs = role.last_element_child().expect("an address");
         assert_eq!(acs.attribute("Location"), Some(ACS));
         assert_eq!(acs.attribute("Binding"), Some(BINDING_POST));

@@ -62,7 +62,8 @@ impl Algorithm {
         Self::EcdsaSha512,
     ];
 
-    fn parse(uri: &str) -> Option<Self> {
+    /// By its name.
+    pub(crate) fn parse(uri: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|algorithm| algorithm.allowed().signature_uri() == uri)
     }
 

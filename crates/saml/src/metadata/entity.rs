@@ -4,7 +4,10 @@ use roxmltree::Node;
 use url::Url;
 use usher_core::Issuer;
 
-use super::{Endpoints, Idp, Location, MetadataError, Scope, cache_duration, valid_until};
+use super::{
+    Endpoints, Idp, Location, LogoutService, LogoutServices, MetadataError, Scope, cache_duration,
+    valid_until,
+};
 use crate::{
     keys::{IdpKey, KeyError},
     names::{BINDING_POST, BINDING_REDIRECT, DS, MD, PROTOCOL, SHIBMD},
@@ -33,6 +36,7 @@ pub(super) fn read(entity: Node<'_, '_>) -> Result<Idp, MetadataError> {
         entity_id,
         keys: keys(role)?,
         single_sign_on: endpoints(role, "SingleSignOnService")?,
+        single_logout: logout_services(role),
         wants_signed_requests: boolean(role, "WantAuthnRequestsSigned")?.unwrap_or(false),
         scopes: scopes(entity, role)?,
         valid_until: valid_until(entity)?,
@@ -79,6 +83,31 @@ fn endpoints(role: Node<'_, '_>, name: &str) -> Result<Endpoints, MetadataError>
     }
     let has_none = endpoints == Endpoints::default();
     if has_none { Err(MetadataError::NoEndpoint) } else { Ok(endpoints) }
+}
+
+/// An identity provider need not have any, and one that cannot be used is none.
+fn logout_services(role: Node<'_, '_>) -> LogoutServices {
+    let mut services = LogoutServices::default();
+    for node in role.children().filter(|node| is(*node, MD, "SingleLogoutService")) {
+        let place = match node.attribute("Binding") {
+            Some(BINDING_REDIRECT) => &mut services.redirect,
+            Some(BINDING_POST) => &mut services.post,
+            _ => continue,
+        };
+        if place.is_none() {
+            *place = logout_service(node);
+        }
+    }
+    services
+}
+
+fn logout_service(node: Node<'_, '_>) -> Option<LogoutService> {
+    let requests = location(node.attribute("Location")?)?;
+    let answers = match node.attribute("ResponseLocation") {
+        Some(answers) => location(answers)?,
+        None => requests.clone(),
+    };
+    Some(LogoutService { requests, answers })
 }
 
 /// Where a browser may be sent: nothing that runs there.

@@ -278,5 +278,9 @@ fn the_earliest_authentication_is_the_evidence() {
         all.insert(0, earlier);
     });
     assert_eq!(evidence(&twice), Evidence::AuthenticatedAt(Timestamp::from_secs(1_767_225_593)));
-    assert!(session(&twice).is_some_and(|session| session.0.starts_with("_session-")));
+    let (idp, policy) = (known(&IDP), policy());
+    let named = session(&twice, &question(&idp, &policy));
+    assert!(
+        matches!(named, Some(UpstreamSession::OfGroup { session, .. }) if session.starts_with("_session-"))
+    );
 }

@@ -17,9 +17,7 @@ use crate::{
     federation::Reader,
     hardening::harden,
     metadata::Idp,
-    names::FORMAT_PERSISTENT,
-    person::{Naming, ScopeCheck, SubjectSource},
-    testing::{IDP, NOW, SECONDS, SKEW, known, our_keys, policy},
+    testing::{IDP, NOW, SECONDS, SKEW, known, our_keys, settings},
 };
 
 mod conformance;
@@ -61,23 +59,7 @@ impl Corp {
 
     fn on(processors: Processors, source: Source, change: impl FnOnce(&mut Settings)) -> Self {
         harden().expect("xmlsec can be used");
-        let mut settings = Settings {
-            entity_id: None,
-            keys: our_keys(),
-            request_binding: None,
-            offered_idps: Vec::new(),
-            is_passive: false,
-            is_federation: false,
-            discovery_service: None,
-            signs_requests: true,
-            name_id_format: Some(FORMAT_PERSISTENT.to_owned()),
-            policy: policy(),
-            naming: Naming {
-                subject: SubjectSource::NameId { format: FORMAT_PERSISTENT.to_owned() },
-                attributes: std::collections::BTreeMap::new(),
-                scopes: ScopeCheck::AsMetadataSays,
-            },
-        };
+        let mut settings = settings(our_keys());
         change(&mut settings);
         let id = ProviderId::parse("corp").expect("an id");
         let descriptor = Descriptor { id, name: "Corp".to_owned(), icon: None, brand: None };

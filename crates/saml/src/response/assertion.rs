@@ -148,7 +148,7 @@ impl Subject {
 }
 
 impl NameId {
-    fn read(node: Node<'_, '_>) -> Result<Self, SchemaError> {
+    pub(crate) fn read(node: Node<'_, '_>) -> Result<Self, SchemaError> {
         let own = |name| node.attribute(name).map(str::to_owned);
         Ok(Self {
             value: plain_text(node).ok_or(SchemaError::NotPlain("NameID"))?.to_owned(),

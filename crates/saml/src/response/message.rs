@@ -90,7 +90,7 @@ impl Message {
 }
 
 impl IssuerName {
-    pub(super) fn read(node: Node<'_, '_>) -> Result<Self, SchemaError> {
+    pub(crate) fn read(node: Node<'_, '_>) -> Result<Self, SchemaError> {
         let value = token(node, "Issuer")?.to_owned();
         Ok(Self { value, format: node.attribute("Format").map(str::to_owned) })
     }

@@ -5,12 +5,12 @@ use samael::crypto::{Crypto, CryptoProvider as _, ReduceMode};
 use super::check::Unproven;
 use crate::{gate::Algorithm, keys::IdpKey};
 
-/// The text that was signed: the response if it has a signature, else the assertion. `signatures` are those that the gate
+/// The text that was signed: the root if it has a signature, else the assertion in it. `signatures` are those that the gate
 /// found in `text`; every one of them has to be good.
 ///
 /// One key is tried after the other: xmlsec does not survive being shown a key of another kind or curve first, and during a
 /// rollover nobody knows which of an identity provider's keys comes next. One key has to have made all signatures.
-pub(super) fn signed_part(
+pub(crate) fn signed_part(
     text: &str,
     signatures: &[Option<Algorithm>],
     keys: &[IdpKey],

@@ -84,7 +84,7 @@ mod tests {
             subject: Subject::parse("alice").expect("a subject"),
             evidence: Evidence::Unstated,
             attributes: [values("mail"), values("birthday")].into(),
-            upstream_session: Some(UpstreamSession("ST-1".to_owned())),
+            upstream_session: Some(UpstreamSession::Unique("ST-1".to_owned())),
         };
         let named = UsedAttributes::Named(["mail".to_owned(), "absent".to_owned()].into());
         let expected =

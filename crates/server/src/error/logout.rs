@@ -1,11 +1,15 @@
-//! What failures of a logout notice mean to its sender: a machine, which tries again after 5xx.
+//! What failures of a logout notice mean to its sender, a machine, which tries again after 5xx, or to the person whose
+//! browser brought it.
 
 use actix_web::http::StatusCode;
 use usher_core::ProviderError;
 use usher_store::StoreError;
 
 use super::{Loudness, log};
-use crate::{http::NoticeProblem, logout::LogoutError};
+use crate::{
+    http::{NoticeProblem, PageProblem},
+    logout::LogoutError,
+};
 
 impl From<&LogoutError> for NoticeProblem {
     fn from(error: &LogoutError) -> Self {
@@ -39,6 +43,35 @@ impl From<&LogoutError> for NoticeProblem {
             ),
             LogoutError::Store(StoreError::Corrupt(_) | StoreError::Rejected(_)) => {
                 (Loudness::Error, later(StatusCode::INTERNAL_SERVER_ERROR, "the notice cannot be kept"))
+            }
+        };
+        log(loudness, error);
+        problem
+    }
+}
+
+impl From<&LogoutError> for PageProblem {
+    fn from(error: &LogoutError) -> Self {
+        let refused = || Self::new(StatusCode::BAD_REQUEST, "logout-refused");
+        let later = |status| Self::new(status, "logout-later");
+        let (loudness, problem) = match error {
+            LogoutError::Provider(
+                ProviderError::Malformed(_)
+                | ProviderError::Unverified(_)
+                | ProviderError::Refused(_)
+                | ProviderError::BadCredentials,
+            ) => (Loudness::Debug, refused()),
+            // Somebody went back, or loaded the page anew.
+            LogoutError::Replayed => (Loudness::Info, Self::new(StatusCode::BAD_REQUEST, "logout-replayed")),
+            LogoutError::Nobody => (Loudness::Warn, refused()),
+            LogoutError::Busy => (Loudness::Debug, later(StatusCode::SERVICE_UNAVAILABLE)),
+            LogoutError::Provider(ProviderError::Unavailable(_))
+            | LogoutError::Store(StoreError::Unavailable(_)) => {
+                (Loudness::Error, later(StatusCode::SERVICE_UNAVAILABLE))
+            }
+            LogoutError::Provider(ProviderError::Internal(_))
+            | LogoutError::Store(StoreError::Corrupt(_) | StoreError::Rejected(_)) => {
+                (Loudness::Error, later(StatusCode::INTERNAL_SERVER_ERROR))
             }
         };
         log(loudness, error);

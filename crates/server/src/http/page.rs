@@ -115,15 +115,21 @@ pub(crate) fn page(
         _ => "",
     };
     let form_action = if form_action.is_empty() { "'none'".to_owned() } else { form_action.join(" ") };
+    let frames = match content {
+        Page::PostForm { framed_by: Some(origin), .. } => origin,
+        _ => "'none'",
+    };
     let policy = format!(
-        "default-src 'none'; style-src {style_source}; {script}{images}form-action {form_action}; base-uri 'none'; frame-ancestors 'none'"
+        "default-src 'none'; style-src {style_source}; {script}{images}form-action {form_action}; base-uri 'none'; frame-ancestors {frames}"
     );
     let mut response = HttpResponse::build(status);
     set_cookies(&mut response, cookies);
+    if frames == "'none'" {
+        response.insert_header((header::X_FRAME_OPTIONS, "DENY"));
+    }
     response
         .insert_header((header::CACHE_CONTROL, "no-store"))
         .insert_header((header::CONTENT_SECURITY_POLICY, policy))
-        .insert_header((header::X_FRAME_OPTIONS, "DENY"))
         .insert_header((header::REFERRER_POLICY, "same-origin"))
         .insert_header((header::VARY, "Accept-Language"))
         .content_type("text/html; charset=utf-8")
@@ -164,7 +170,7 @@ pub(crate) fn step(
         BrowserStep::Redirect(url) => redirect(StatusCode::FOUND, url.as_str(), cookies),
         BrowserStep::PostForm { action, fields } => {
             let nonce = app.entropy.base64url::<16>();
-            let content = Page::PostForm { action: action.as_str(), fields, nonce: &nonce };
+            let content = Page::PostForm { action: action.as_str(), fields, nonce: &nonce, framed_by: None };
             let origin = action.origin().ascii_serialization();
             page(app, request, StatusCode::OK, &content, &[origin], cookies)
         }
@@ -173,6 +179,22 @@ pub(crate) fn step(
             let content = Page::Organisations { page: organisations };
             page(app, request, StatusCode::OK, &content, &["'self'".to_owned()], cookies)
         }
+    }
+}
+
+/// The next step of a browser that the provider may have sent here in a frame, as single logout is done (SAML profiles 4.4.3
+/// knows many services, and one browser). A form may stand in a frame of the site that it goes to and of no other: whoever
+/// was tricked into its button would send that site what it asked for.
+pub(crate) fn framed_step(app: &App, request: &HttpRequest, step: &BrowserStep) -> HttpResponse {
+    match step {
+        BrowserStep::PostForm { action, fields } => {
+            let nonce = app.entropy.base64url::<16>();
+            let origin = action.origin().ascii_serialization();
+            let content =
+                Page::PostForm { action: action.as_str(), fields, nonce: &nonce, framed_by: Some(&origin) };
+            page(app, request, StatusCode::OK, &content, std::slice::from_ref(&origin), &[])
+        }
+        BrowserStep::Redirect(_) | BrowserStep::Ask(_) => self::step(app, request, step, &[]),
     }
 }
 

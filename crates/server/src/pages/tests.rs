@@ -8,7 +8,7 @@ use super::*;
 use crate::ui_auth::{AskingDevice, Denied, PageDevice};
 
 /// Every message that the code names, with and without a name in it.
-const PROBLEMS: [&str; 47] = [
+const PROBLEMS: [&str; 50] = [
     "unknown-attempt",
     "expired",
     "already-used",
@@ -55,6 +55,9 @@ const PROBLEMS: [&str; 47] = [
     "ui-auth-no-provider",
     "ui-auth-form",
     "ui-auth-stage",
+    "logout-later",
+    "logout-refused",
+    "logout-replayed",
     "sign-out-not-offered",
 ];
 
@@ -125,7 +128,7 @@ fn every_page_renders_in_every_language() {
                 csrf: "c",
                 redirect_url: Some("https://<s>/\""),
             },
-            Page::PostForm { action: "https://idp.example/", fields: &fields, nonce: "n" },
+            Page::PostForm { action: "https://idp.example/", fields: &fields, nonce: "n", framed_by: None },
             Page::Onward { url: "https://idp.example/\"><script>" },
             Page::UiAuthComplete { stop: None, sign_out: None },
             Page::UiAuthComplete { stop: Some("/\"><script>"), sign_out: Some(&sign_out) },

@@ -11,7 +11,7 @@ use actix_web::{
 use percent_encoding::percent_decode_str;
 use usher_core::{
     Callback, Ctx, ProviderId,
-    provider::{self, Endpoint, LogoutReply},
+    provider::{self, Endpoint},
 };
 
 use super::finished;
@@ -44,6 +44,7 @@ pub(super) async fn any(app: web::Data<App>, request: HttpRequest, payload: web:
         Endpoint::Answer => answer(&app, &request, configured, callback).await,
         Endpoint::Document => document(&app, configured, callback.tail).await,
         Endpoint::Logout => logged_out(&app, configured, callback).await,
+        Endpoint::BrowserLogout => browser_logged_out(&app, &request, configured, callback).await,
     }
 }
 
@@ -86,7 +87,7 @@ async fn answer(
     finished::render(app, request, StatusCode::FOUND, app.run(finished).await)
 }
 
-/// A provider, or a browser on its behalf, says that sessions ended. OpenID Connect Back-Channel Logout 1.0 section 2.8: 200
+/// A provider says that sessions ended. OpenID Connect Back-Channel Logout 1.0 section 2.8: 200
 /// once it is kept, 400 if it is refused, and never cached. Senders try again after anything else.
 async fn logged_out(app: &Arc<App>, configured: &ConfiguredProvider, callback: Callback) -> HttpResponse {
     let received = {
@@ -94,11 +95,25 @@ async fn logged_out(app: &Arc<App>, configured: &ConfiguredProvider, callback: C
         async move { logout::receive(&app, &configured, &callback).await }
     };
     match app.run(received).await {
-        Ok(LogoutReply::Empty) => {
-            HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).finish()
-        }
-        Ok(LogoutReply::Redirect(url)) => http::redirect(StatusCode::FOUND, url.as_str(), &[]),
+        Ok(()) => HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).finish(),
         Err(error) => http::NoticeProblem::from(&error).response(),
+    }
+}
+
+/// The same of a browser, which goes on with an answer. A person may be looking, or the provider shows it in a frame.
+async fn browser_logged_out(
+    app: &Arc<App>,
+    request: &HttpRequest,
+    configured: &ConfiguredProvider,
+    callback: Callback,
+) -> HttpResponse {
+    let received = {
+        let (app, configured) = (Arc::clone(app), configured.clone());
+        async move { logout::receive_from_browser(&app, &configured, &callback).await }
+    };
+    match app.run(received).await {
+        Ok(step) => http::framed_step(app, request, &step),
+        Err(error) => problem_page(app, request, &PageProblem::from(&error), None),
     }
 }
 

@@ -51,6 +51,7 @@ mod relay;
 mod replicas;
 mod saml;
 mod saml_library;
+mod saml_logout;
 mod saml_metadata;
 mod scripted;
 mod secrecy;

@@ -69,6 +69,63 @@ async fn the_sessions_that_a_notice_is_about_end_and_no_others() {
     left(&app, &["A"]).await;
 }
 
+/// The same, brought by a browser.
+async fn bring(app: &TestApp, fields: &[(&str, &str)]) -> Answer {
+    Answer::read(app.request(Method::POST, "/_usher/posting/idp/browser-slo").form(fields)).await
+}
+
+#[tokio::test]
+async fn a_browser_that_brings_a_notice_takes_back_what_became_of_it() {
+    let app = start().await;
+    for (device, session) in [("A", "alice/1"), ("B", "alice/2"), ("C", "alice/3"), ("D", "bob/1")] {
+        sign_in_again(&app, device, session).await;
+    }
+    let both = [("signature", "good"), ("key", "1"), ("session", "alice/1"), ("session", "alice/3")];
+    let answer = bring(&app, &both).await;
+    assert_eq!((answer.status.as_u16(), answer.title()), (200, "On to your sign-in page"));
+    assert!(answer.body.contains("name=\"answer\" value=\"ended\""), "{}", answer.body);
+    let policy = answer.header("content-security-policy");
+    assert!(policy.contains("frame-ancestors https://idp.example") && policy.contains("'none'"), "{policy}");
+    assert_eq!(answer.header("x-frame-options"), "", "the provider may show it in a frame, and nobody else");
+    left(&app, &["B", "D"]).await;
+    bring(&app, &[("signature", "good"), ("key", "2"), ("session", "alice/")]).await;
+    left(&app, &["D"]).await;
+    app.clock.advance(Duration::from_secs(1));
+    // A session of the same name: indexes may come again.
+    let back = post_in(&app, &begin(&app, TRUSTED).await, "alice", "another assertion", "alice/1").await;
+    let body = json!({ "type": "m.login.token", "token": back.login_token(), "device_id": "A" });
+    assert_eq!(app.post_login(&body).await.status, 200);
+    app.wake_endings();
+    left(&app, &["A", "D"]).await;
+    let unheeded = app.get("/_usher/posting/idp/browser-slo").await;
+    assert_eq!((unheeded.status.as_u16(), unheeded.location()), (302, "https://idp.example/unheeded"));
+}
+
+#[tokio::test]
+async fn a_person_whose_browser_brings_what_is_not_to_be_believed_is_told_so() {
+    let app = start().await;
+    sign_in(&app, "A").await;
+    let good = [("signature", "good"), ("key", "1"), ("session", "B")];
+    assert_eq!(bring(&app, &good).await.status, 200, "about somebody else");
+    for (name, fields, title) in [
+        ("unsigned", vec![("key", "2"), ("session", "A")], "Nothing was signed out here"),
+        ("about nobody", vec![("signature", "good"), ("key", "3")], "Nothing was signed out here"),
+        ("once more", good.to_vec(), "This was done already"),
+    ] {
+        let answer = bring(&app, &fields).await;
+        assert_eq!((answer.status.as_u16(), answer.title()), (400, title), "{name}");
+        assert_eq!(answer.header("x-frame-options"), "DENY", "{name}");
+    }
+    let id = usher_core::ProviderId::parse("idp").expect("an id");
+    let provider = app.app.providers.get(&id).expect("configured");
+    let all = u32::try_from(provider.hearing.available_permits()).expect("few");
+    let heard = provider.hearing.try_acquire_many(all).expect("nobody sends any yet");
+    let later = bring(&app, &[("signature", "good"), ("key", "4"), ("session", "A")]).await;
+    assert_eq!((later.status.as_u16(), later.title()), (503, "You are not signed out here yet"));
+    drop(heard);
+    assert_eq!((devices(&app), app.rows("endings").await), (vec!["A".to_owned()], 0));
+}
+
 #[tokio::test]
 async fn a_notice_that_is_not_to_be_believed_ends_nothing() {
     let app = start().await;
@@ -187,6 +244,8 @@ async fn sessions_are_kept_where_the_operator_says_so() {
     assert_eq!(notify(&app, &[("signature", "good"), ("key", "1"), ("session", "A")]).await.status, 200);
     assert_eq!(app.redeem(&waiting).await.status, 403, "a login under way comes to nothing all the same");
     assert_eq!((app.rows("endings").await, devices(&app)), (0, vec!["A".to_owned()]));
+    let answer = bring(&app, &[("signature", "good"), ("key", "2"), ("session", "A")]).await;
+    assert_eq!(answer.location(), "https://idp.example/kept", "and the provider is told");
 }
 
 impl TestApp {

@@ -11,8 +11,8 @@ use usher_core::{
     Backend, Callback, Challenge, ConfigError, Ctx, Demand, Descriptor, Evidence, Handle, Identity, Issuer,
     Outcome, Proof, ProviderError, SsoProvider, Subject, Timestamp,
     provider::{
-        self, BrowserStep, Document, Endpoint, LogoutNotice, LogoutProof, LogoutReply, OneTime,
-        ProviderState, ReturnTrip, UpstreamSession,
+        self, BrowserLogout, BrowserStep, Document, EndedSession, Endpoint, LogoutAnswers, LogoutNotice,
+        LogoutProof, OneTime, ProviderState, ReturnTrip, UpstreamSession,
     },
 };
 
@@ -73,6 +73,7 @@ impl SsoProvider for PostingProvider {
         match (method, tail) {
             (provider::Method::Post, "acs") => Some(Endpoint::Answer),
             (provider::Method::Post, "slo") => Some(Endpoint::Logout),
+            (_, "browser-slo") => Some(Endpoint::BrowserLogout),
             (provider::Method::Get, "metadata") => Some(Endpoint::Document),
             _ => None,
         }
@@ -104,7 +105,7 @@ impl SsoProvider for PostingProvider {
             subject: Subject::parse(form("subject")?).map_err(ProviderError::unverified)?,
             evidence: Evidence::AuthenticatedAt(ctx.now),
             attributes: [("department".to_owned(), vec!["engineering".to_owned()])].into(),
-            upstream_session: callback.form.one("session").ok().map(|name| UpstreamSession(name.to_owned())),
+            upstream_session: callback.form.one("session").ok().map(session),
         };
         let key = form("assertion")?.to_owned();
         Ok(Outcome::Done(Proof {
@@ -120,14 +121,38 @@ impl SsoProvider for PostingProvider {
         }
         let subject = at_most("subject")?.map(Subject::parse).transpose();
         let key = at_most("key")?.unwrap_or_default().to_owned();
+        let sessions =
+            callback.form.iter().filter(|(name, _)| *name == "session").map(|(_, name)| ended(name));
         Ok(LogoutNotice {
             issuer: Issuer::parse("https://idp.example").map_err(ProviderError::unverified)?,
             subject: subject.map_err(ProviderError::unverified)?,
-            upstream_session: at_most("session")?.map(|name| UpstreamSession(name.to_owned())),
+            sessions: sessions.collect(),
             proof: LogoutProof::Signed,
             spend: vec![OneTime { key, until: Timestamp::from_millis(i64::MAX) }],
-            reply: LogoutReply::Empty,
         })
+    }
+
+    async fn browser_logout(
+        &self,
+        ctx: &Ctx<'_>,
+        callback: &Callback,
+    ) -> Result<BrowserLogout, ProviderError> {
+        let answer = |path: &str| Url::parse(&format!("https://idp.example/{path}")).expect("a URL");
+        match callback.method {
+            provider::Method::Get => {
+                let step = BrowserStep::Redirect(answer("unheeded"));
+                Ok(BrowserLogout::Unheeded { reason: "it comes by GET", step })
+            }
+            provider::Method::Post => {
+                let ended = BrowserStep::PostForm {
+                    action: answer("ended"),
+                    fields: vec![("answer".to_owned(), "ended".to_owned())],
+                };
+                let answers =
+                    Box::new(LogoutAnswers { ended, not_ended: BrowserStep::Redirect(answer("kept")) });
+                Ok(BrowserLogout::Notice { notice: self.logout(ctx, callback).await?, answers })
+            }
+        }
     }
 
     async fn document(&self, _: &Ctx<'_>, _: &str) -> Result<Document, ProviderError> {
@@ -139,6 +164,23 @@ impl SsoProvider for PostingProvider {
 
     async fn probe(&self, _: &Ctx<'_>) -> Result<(), ProviderError> {
         Ok(())
+    }
+}
+
+/// `alice/1` is a session of a group, `alice/` the whole of it.
+fn session(name: &str) -> UpstreamSession {
+    match name.split_once('/') {
+        None => UpstreamSession::Unique(name.to_owned()),
+        Some((group, session)) => {
+            UpstreamSession::OfGroup { group: group.to_owned(), session: session.to_owned() }
+        }
+    }
+}
+
+fn ended(name: &str) -> EndedSession {
+    match name.strip_suffix('/') {
+        Some(group) => EndedSession::Group(group.to_owned()),
+        None => EndedSession::One(session(name)),
     }
 }
 

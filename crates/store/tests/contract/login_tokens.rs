@@ -65,7 +65,8 @@ async fn an_attempt_is_spent_once(db: &TestDb) -> anyhow::Result<()> {
 async fn a_token_opens_its_account_and_names_its_person(db: &TestDb) -> anyhow::Result<()> {
     let alice = TestPerson::named("alice");
     let mxid = db.with_account(&alice).await?;
-    let session = UpstreamSessionHash::of(&alice.provider, &alice.issuer, &UpstreamSession("_s1".to_owned()));
+    let session =
+        UpstreamSessionHash::of(&alice.provider, &alice.issuer, &UpstreamSession::Unique("_s1".to_owned()));
     let (token, attempt) = (TokenHash::of("t"), attempt());
     let new =
         NewLoginToken { upstream_session: Some(&session), ..new_token(&token, &attempt, &alice, &mxid) };

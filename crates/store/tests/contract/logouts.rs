@@ -3,7 +3,7 @@
 use ruma_common::{DeviceId, OwnedUserId, device_id};
 use usher_core::{Handle, Issuer, ProviderId, provider::UpstreamSession};
 use usher_store::{
-    AttemptHash, Lease, Store, StoreError, TokenHash, UpstreamSessionHash,
+    AttemptHash, EndedSessionHash, Lease, Store, StoreError, TokenHash, UpstreamSessionHash,
     endings::{self, Ending},
     login_tokens::{self, Claim, NewLoginToken},
     logouts::{self, NewLogout},
@@ -30,7 +30,7 @@ on_both!(
 );
 
 fn upstream(person: &TestPerson, name: &str) -> UpstreamSessionHash {
-    UpstreamSessionHash::of(&person.provider, &person.issuer, &UpstreamSession(name.to_owned()))
+    UpstreamSessionHash::of(&person.provider, &person.issuer, &UpstreamSession::Unique(name.to_owned()))
 }
 
 async fn open(
@@ -60,11 +60,12 @@ async fn log_out(
     session: Option<&UpstreamSessionHash>,
     at: i64,
 ) -> anyhow::Result<()> {
+    let ended = session.map(EndedSessionHash::from);
     let logout = NewLogout {
         provider: &person.provider,
         issuer: &person.issuer,
         subject: session.is_none().then_some(&person.subject),
-        upstream_session: session,
+        upstream_session: ended.as_ref(),
         ends_sessions: true,
         received_at: ms(at),
         keep_until: ms(at + 1_000),
@@ -239,7 +240,7 @@ async fn a_logout_of_a_person_and_a_session_is_about_what_has_no_session_too(
         provider: &alice.provider,
         issuer: &alice.issuer,
         subject: Some(&alice.subject),
-        upstream_session: Some(&one),
+        upstream_session: Some(&EndedSessionHash::from(&one)),
         ends_sessions: true,
         received_at: ms(40),
         keep_until: ms(2_000),
@@ -377,7 +378,7 @@ async fn many_logouts_at_once_do_not_stop_each_other(db: &TestDb) -> anyhow::Res
                 provider: &alice.provider,
                 issuer: &alice.issuer,
                 subject: None,
-                upstream_session: Some(&session),
+                upstream_session: Some(&EndedSessionHash::from(&session)),
                 ends_sessions: true,
                 received_at: ms(20),
                 keep_until: ms(1_000),

@@ -29,6 +29,7 @@ mod harness;
 mod links;
 mod login_tokens;
 mod logouts;
+mod logouts_of_groups;
 mod migrations;
 mod opening;
 mod outage;

@@ -169,7 +169,7 @@ async fn a_claim_ends_by_being_spent_given_back_or_running_out(db: &TestDb) -> a
     let (alice, user) = alice(db).await?;
     let Begun { session, handle } = begin(db, &user, phone(), 1_000).await?;
     let upstream =
-        UpstreamSessionHash::of(&alice.provider, &alice.issuer, &UpstreamSession("ST-1".to_owned()));
+        UpstreamSessionHash::of(&alice.provider, &alice.issuer, &UpstreamSession::Unique("ST-1".to_owned()));
     let attempt = attempt();
     let confirmation =
         Confirmation { upstream_session: Some(&upstream), ..by(&alice, &user, &attempt, 1_001) };

@@ -14,8 +14,8 @@ use roxmltree::Document;
 use url::{Url, form_urlencoded};
 
 use super::{
-    Assertion, Attribute, Authentication, Conditions, Confirmation, Issuer, NameId, Response, SAML, SamlKey,
-    Subject,
+    Assertion, Attribute, Authentication, Conditions, Confirmation, Issuer, LogoutPlace, NameId, Response,
+    SAML, SamlKey, Subject,
 };
 
 /// An identity provider.
@@ -29,6 +29,8 @@ pub struct SamlIdp {
     pub wants_signed_requests: bool,
     /// `shibmd:Scope`s.
     pub scopes: Vec<String>,
+    /// `SingleLogoutService`s.
+    pub single_logout: Vec<LogoutPlace>,
 }
 
 /// How a request came.
@@ -65,6 +67,7 @@ impl SamlIdp {
             keys: vec![SamlKey::rsa(2048)?],
             wants_signed_requests: false,
             scopes: Vec::new(),
+            single_logout: Vec::new(),
         })
     }
 
@@ -94,10 +97,11 @@ impl SamlIdp {
         });
         let extensions =
             if scopes.is_empty() { scopes } else { format!("<md:Extensions>{scopes}</md:Extensions>") };
+        let logout: String = self.single_logout.iter().map(LogoutPlace::xml).collect();
         Ok(format!(
             "<md:EntityDescriptor xmlns:md=\"urn:oasis:names:tc:SAML:2.0:metadata\" entityID=\"{entity}\">\
              <md:IDPSSODescriptor WantAuthnRequestsSigned=\"{wants}\" \
-             protocolSupportEnumeration=\"urn:oasis:names:tc:SAML:2.0:protocol\">{extensions}{keys}\
+             protocolSupportEnumeration=\"urn:oasis:names:tc:SAML:2.0:protocol\">{extensions}{keys}{logout}\
              <md:SingleSignOnService Binding=\"urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect\" Location=\"{sso}\"/>\
              <md:SingleSignOnService Binding=\"urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST\" Location=\"{sso}\"/>\
              </md:IDPSSODescriptor></md:EntityDescriptor>",

@@ -216,7 +216,12 @@ impl Assertion {
 }
 
 /// The signature stands behind the issuer.
-fn enveloped(mut head: String, tail: &str, id: &str, signing: Option<&Signing>) -> anyhow::Result<String> {
+pub(super) fn enveloped(
+    mut head: String,
+    tail: &str,
+    id: &str,
+    signing: Option<&Signing>,
+) -> anyhow::Result<String> {
     if let Some(signing) = signing {
         let signature = sign(&format!("{head}{tail}"), id, signing)?;
         head.push_str(&signature);
@@ -226,7 +231,7 @@ fn enveloped(mut head: String, tail: &str, id: &str, signing: Option<&Signing>) 
 }
 
 impl Issuer {
-    fn xml(&self, namespace: Option<&str>) -> String {
+    pub(super) fn xml(&self, namespace: Option<&str>) -> String {
         element("saml:Issuer", namespace, &[("Format", self.format.as_deref())], &text(&self.value))
     }
 }

@@ -1,5 +1,6 @@
 //! Back-Channel Logout 1.0: what a logout token must say (section 2.6), each row with one thing wrong.
 
+use usher_core::provider::{EndedSession, UpstreamSession};
 use usher_lab::scripted::oidc::{Place, Signed};
 
 use super::*;
@@ -58,8 +59,7 @@ async fn a_logout_says_whose_sessions_ended_and_counts_once() {
     let said = notice(&corp, &token).await.expect("a notice");
     assert_eq!(said.issuer.as_str(), corp.issuer);
     assert_eq!(said.subject.map(String::from).as_deref(), Some("alice"));
-    assert_eq!(said.upstream_session.map(|session| session.0).as_deref(), Some("session-1"));
-    assert!(matches!(said.reply, usher_core::provider::LogoutReply::Empty));
+    assert_eq!(said.sessions, [EndedSession::One(UpstreamSession::Unique("session-1".to_owned()))]);
     let again = notice(&corp, &token).await.expect("a notice");
     assert_eq!((said.spend.len(), &said.spend), (1, &again.spend), "the same key for the server to spend");
     assert_eq!(said.spend[0].until, NOW.plus(Duration::from_mins(3)));
@@ -73,8 +73,9 @@ async fn a_session_is_named_alike_in_both_tokens() {
     for sid in ["short".to_owned(), "s".repeat(128), "s".repeat(129), "s".repeat(4000)] {
         let identity = corp.sign_in_while(Lies::claims(json!({ "sid": sid }))).await.expect("a proof");
         let said = notice(&corp, &corp.script.logout_token(&json!({ "sid": sid }))).await.expect("a notice");
-        assert_eq!(identity.upstream_session, said.upstream_session, "{}", sid.len());
-        assert!(identity.upstream_session.is_some_and(|session| session.0.len() <= 128), "{}", sid.len());
+        let session = identity.upstream_session.expect("a session");
+        assert_eq!(said.sessions, [EndedSession::One(session.clone())], "{}", sid.len());
+        assert!(matches!(session, UpstreamSession::Unique(name) if name.len() <= 128), "{}", sid.len());
     }
 }
 

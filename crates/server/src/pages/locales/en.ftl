@@ -87,6 +87,12 @@ signed-out-text = If you agreed to sign out there, your organisation’s sign-in
 signed-out-close = You may now close this window.
 sign-out-not-offered-title = You cannot sign out from here
 sign-out-not-offered-text = There is no such sign-in service, or it has no page for that which this portal knows. Sign out on your organisation’s own sign-in page instead.
+logout-refused-title = Nothing was signed out here
+logout-refused-text = A sign-in service sent your browser here to sign you out, and this portal could not make sure of it. What you opened here is as it was. If you want to sign out of a Matrix app, do so in the app.
+logout-replayed-title = This was done already
+logout-replayed-text = Your sign-in service has asked for this before, and it was done then. You may now close this window.
+logout-later-title = You are not signed out here yet
+logout-later-text = Your sign-in service sent your browser here to sign you out, and that is not possible at the moment. Load this page again in a minute.
 onward-text = If nothing happens by itself, press Continue.
 
 ui-auth-unknown-title = There is nothing to confirm here

@@ -87,6 +87,12 @@ signed-out-text = Si vous avez accepté de vous y déconnecter, le service d’a
 signed-out-close = Vous pouvez maintenant fermer cette fenêtre.
 sign-out-not-offered-title = Vous ne pouvez pas vous déconnecter d’ici
 sign-out-not-offered-text = Ce service d’authentification n’existe pas, ou il n’a pas de page prévue pour cela que ce portail connaisse. Déconnectez-vous sur la page de votre organisation.
+logout-refused-title = Rien n’a été déconnecté ici
+logout-refused-text = Un service d’authentification a envoyé votre navigateur ici pour vous déconnecter, et ce portail n’a pas pu s’en assurer. Ce que vous avez ouvert ici est resté tel quel. Pour vous déconnecter d’une application Matrix, faites-le dans l’application.
+logout-replayed-title = C’est déjà fait
+logout-replayed-text = Votre service d’authentification l’a déjà demandé, et cela a été fait alors. Vous pouvez maintenant fermer cette fenêtre.
+logout-later-title = Vous n’êtes pas encore déconnecté ici
+logout-later-text = Votre service d’authentification a envoyé votre navigateur ici pour vous déconnecter, et ce n’est pas possible pour le moment. Rechargez cette page dans une minute.
 onward-text = Si rien ne se passe, appuyez sur Continuer.
 
 ui-auth-unknown-title = Il n’y a rien à confirmer ici

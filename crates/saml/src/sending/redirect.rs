@@ -1,4 +1,4 @@
-//! HTTP-Redirect (SAML bindings 3.4.4): the request compressed into the query, the signature over the query's own bytes
+//! HTTP-Redirect (SAML bindings 3.4.4): the message compressed into the query, the signature over the query's own bytes
 //! (3.4.4.1).
 
 use std::io::Write as _;
@@ -9,15 +9,19 @@ use openssl::{hash::MessageDigest, sign::Signer};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use usher_core::provider::BrowserStep;
 
-use super::{Request, RequestError};
+use super::{Letter, SendError};
 use crate::metadata::Location;
 
 const RSA_SHA256: &str = "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256";
 
-pub(super) fn step(request: &Request<'_>, location: &Location) -> Result<BrowserStep, RequestError> {
-    let message = BASE64.encode(&deflate(&request.xml(location, "")));
-    let mut query = format!("SAMLRequest={}&RelayState={}", encoded(&message), encoded(request.relay_state));
-    if let Some(key) = request.key {
+pub(super) fn step(letter: &Letter<'_>, location: &Location) -> Result<BrowserStep, SendError> {
+    let message = BASE64.encode(&deflate(&(letter.xml)(location, "")));
+    let mut query = format!("{}={}", letter.parameter, encoded(&message));
+    if let Some(state) = letter.relay_state {
+        query.push_str("&RelayState=");
+        query.push_str(&encoded(state));
+    }
+    if let Some(key) = letter.key {
         query.push_str("&SigAlg=");
         query.push_str(&encoded(RSA_SHA256));
         let mut signer = Signer::new(MessageDigest::sha256(), &key.private)?;

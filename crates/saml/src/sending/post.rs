@@ -1,25 +1,23 @@
-//! HTTP-POST (SAML bindings 3.5.4): the request in a form that the browser posts, the signature within it (SAML core 5.4).
+//! HTTP-POST (SAML bindings 3.5.4): the message in a form that the browser posts, the signature within it (SAML core 5.4).
 
 use data_encoding::BASE64;
 use samael::crypto::{Crypto, CryptoProvider as _};
 use usher_core::provider::BrowserStep;
 
-use super::{Request, RequestError};
+use super::{Letter, SendError};
 use crate::{
     keys::OwnKey,
     metadata::Location,
     names::{DS, ENVELOPED, EXC_C14N},
 };
 
-pub(super) fn step(request: &Request<'_>, location: &Location) -> Result<BrowserStep, RequestError> {
-    let xml = match request.key {
-        None => request.xml(location, ""),
-        Some(key) => signed(&request.xml(location, &template(request.id, key)), key)?,
+pub(super) fn step(letter: &Letter<'_>, location: &Location) -> Result<BrowserStep, SendError> {
+    let xml = match letter.key {
+        None => (letter.xml)(location, ""),
+        Some(key) => signed(&(letter.xml)(location, &template(letter.id, key)), key)?,
     };
-    let fields = vec![
-        ("SAMLRequest".to_owned(), BASE64.encode(xml.as_bytes())),
-        ("RelayState".to_owned(), request.relay_state.to_owned()),
-    ];
+    let mut fields = vec![(letter.parameter.to_owned(), BASE64.encode(xml.as_bytes()))];
+    fields.extend(letter.relay_state.map(|state| ("RelayState".to_owned(), state.to_owned())));
     Ok(BrowserStep::PostForm { action: location.url.clone(), fields })
 }
 
@@ -37,7 +35,7 @@ fn template(id: &str, key: &OwnKey) -> String {
     )
 }
 
-fn signed(xml: &str, key: &OwnKey) -> Result<String, RequestError> {
+fn signed(xml: &str, key: &OwnKey) -> Result<String, SendError> {
     let der = key.private.private_key_to_der()?;
     Ok(Crypto::sign_xml(xml, &der)?)
 }

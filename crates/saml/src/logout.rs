@@ -1,0 +1,151 @@
+//! Single logout (SAML profiles 4.4): the identity provider sends a browser with the wish that sessions end, and the browser
+//! takes back what became of it.
+//!
+//! ```text
+//! HTTP-Redirect: signature over the query's own bytes -> base64 -> inflate -> gate
+//! HTTP-POST:     base64 -> gate -> signature (samael) -> gate, of what was signed
+//!                -> read -> checks -> which sessions -> an answer, signed
+//! ```
+//!
+//! Whoever can have others logged out destroys the keys on their devices. So nothing is believed that a key of the identity
+//! provider's metadata did not sign, and where the signature is beside the message, the message is not even unpacked before.
+//!
+//! Not here: SOAP and artifact bindings, `EncryptedID` (the identity provider is told that it was not heeded).
+
+mod answer;
+mod query;
+mod received;
+mod request;
+
+use std::time::Duration;
+
+use usher_core::{
+    Callback, ProviderError, Timestamp,
+    provider::{
+        BrowserLogout, EndedSession, LogoutAnswers, LogoutNotice, LogoutProof, ParameterError,
+        UpstreamSession,
+    },
+};
+
+use crate::{
+    gate::{GateError, Root},
+    metadata::Idp,
+    person::session,
+    provider::Service,
+    sending,
+    xml::SchemaError,
+};
+use answer::{Answer, AnswerError, Outcome};
+use received::receive;
+use request::{Doubt, Expected, LogoutRequest, Whose};
+
+/// Why a message is not heeded, one variant per reaction.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LogoutFault {
+    #[error("the message does not come as one does")]
+    Parameter(#[from] ParameterError),
+    #[error("a request and an answer come together")]
+    Both,
+    #[error("a parameter's name is spelled in a way that could be read in two")]
+    OddName,
+    #[error("the message is compressed in another way than by DEFLATE")]
+    Method,
+    #[error("RelayState is longer than any, or no text")]
+    RelayState,
+    #[error("the message is no base64 of compressed UTF-8, or is longer than any")]
+    Encoding,
+    #[error("the message is not let in")]
+    Gate(#[from] GateError),
+    #[error("the message is not what its schema says")]
+    Schema(#[from] SchemaError),
+    #[error("the message is not to be believed")]
+    Unproven(#[from] Doubt),
+    #[error("the identity provider cannot be answered")]
+    Answer(#[from] AnswerError),
+}
+
+/// Whom a request says that it is from: nothing of it is believed by that.
+pub(crate) fn issuer_of(callback: &Callback) -> Result<String, LogoutFault> {
+    received::issuer_of(callback, sending::REQUEST, Root::LogoutRequest)
+}
+
+impl Service {
+    /// What `callback` has of single logout, from a browser that `idp` sent. `id` is the answer's.
+    pub(crate) fn logout(
+        &self,
+        callback: &Callback,
+        idp: &Idp,
+        id: &str,
+        now: Timestamp,
+        skew: Duration,
+    ) -> Result<BrowserLogout, ProviderError> {
+        self.log_out(callback, idp, id, &Expected { now, skew, slo: &self.slo, idp }).map_err(reaction)
+    }
+
+    fn log_out(
+        &self,
+        callback: &Callback,
+        idp: &Idp,
+        id: &str,
+        expected: &Expected<'_>,
+    ) -> Result<BrowserLogout, LogoutFault> {
+        let received = receive(callback, sending::REQUEST, Root::LogoutRequest, &idp.keys)?;
+        let request = LogoutRequest::read(&received.text, expected)?;
+        let answer = Answer {
+            id,
+            now: expected.now,
+            entity_id: &self.entity_id,
+            in_response_to: &request.id,
+            binding: received.binding,
+            relay_state: received.relay_state.as_deref(),
+            services: &idp.single_logout,
+            key: self.settings.keys.first().ok_or(AnswerError::NoKey)?,
+        };
+        let Whose::Named(name) = &request.whose else {
+            let step = answer.step(Outcome::NotSupported)?;
+            return Ok(BrowserLogout::Unheeded { reason: "its NameID is encrypted", step });
+        };
+        let group = session::group(name, idp.entity_id.as_str(), &self.entity_id);
+        let of_group = |index: &String| {
+            let (group, session) = (group.clone(), session::index(index));
+            EndedSession::One(UpstreamSession::OfGroup { group, session })
+        };
+        // SAML core 3.7.1: without an index, it is about all of them.
+        let sessions = if request.sessions.is_empty() {
+            vec![EndedSession::Group(group)]
+        } else {
+            request.sessions.iter().map(of_group).collect()
+        };
+        let answers =
+            LogoutAnswers { ended: answer.step(Outcome::Ended)?, not_ended: answer.step(Outcome::NotEnded)? };
+        let notice = LogoutNotice {
+            issuer: idp.entity_id.clone(),
+            // Whom a `NameID` is about here may be said by an attribute instead.
+            subject: None,
+            sessions,
+            proof: LogoutProof::Signed,
+            spend: vec![request.one_time(expected)],
+        };
+        Ok(BrowserLogout::Notice { notice, answers: Box::new(answers) })
+    }
+}
+
+/// Whose fault each failure is.
+fn reaction(fault: LogoutFault) -> ProviderError {
+    match fault {
+        LogoutFault::Parameter(_)
+        | LogoutFault::Both
+        | LogoutFault::OddName
+        | LogoutFault::Method
+        | LogoutFault::RelayState
+        | LogoutFault::Encoding
+        | LogoutFault::Gate(_)
+        | LogoutFault::Schema(_) => ProviderError::malformed(fault),
+        LogoutFault::Unproven(_) => ProviderError::unverified(fault),
+        // Only after its signature was verified.
+        LogoutFault::Answer(_) => ProviderError::Internal(fault.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,88 @@
+//! Single logout with a real SAML identity provider: somebody signs out there, and their session at a real homeserver ends.
+
+use anyhow::ensure;
+use serde_json::json;
+use usher_lab::{browser::Page, real::simplesamlphp::SimpleSamlPhp};
+
+use crate::{
+    client::Answer,
+    components::{eventually, run, saml_keys, simplesamlphp},
+    database::Kind,
+    person::Person,
+    saml::metadata_of,
+    world::{World, unique},
+};
+
+/// Usher as a service whose single logout is by `binding` alone.
+async fn world(kind: Kind, binding: &str) -> anyhow::Result<World> {
+    let provider = simplesamlphp().await?;
+    let metadata_file = tempfile::tempdir()?.keep().join("idp.xml");
+    std::fs::write(&metadata_file, provider.metadata().await?)?;
+    let keys = saml_keys()?;
+    let world = World::start_with(kind, |portal| {
+        let saml = json!({ "metadata_file": metadata_file, "keys": [keys] });
+        portal.provider = Some(json!({ "id": "corp", "name": "Canadialand", "saml": saml }));
+        portal.localpart = portal.localpart.replace("subject", "attributes.uid");
+    })
+    .await?;
+    let metadata = metadata_of(&world).await?;
+    let is_kept = |line: &&str| !line.contains("SingleLogoutService") || line.contains(binding);
+    let metadata = metadata.lines().filter(is_kept).collect::<Vec<_>>().join("\n");
+    ensure!(metadata.contains("SingleLogoutService"), "{metadata}");
+    provider.register(
+        &unique("usher-"),
+        &metadata,
+        &json!({ "sign.logout": true, "validate.logout": true }),
+    )?;
+    Ok(world)
+}
+
+async fn log_in(world: &World, person: &Person) -> anyhow::Result<Answer> {
+    let token = person.sign_in().await?.login_token()?;
+    world.client.redeem(&token).await?.expect_ok()
+}
+
+/// From the page of sign-out at the identity provider to where it ends, as a browser with scripts goes.
+async fn sign_out(provider: &SimpleSamlPhp, person: &Person) -> anyhow::Result<Page> {
+    let mut page =
+        person.browser().open(provider.sign_out_url("module.php/core/frontpage_welcome.php")).await?;
+    for _ in 0..4 {
+        let carries = |name: &str| page.form_with(name);
+        let Ok(form) = carries("SAMLRequest").or_else(|_| carries("SAMLResponse")) else { break };
+        page = form.submit(person.browser()).await?;
+    }
+    Ok(page)
+}
+
+async fn ends(world: &World, session: &Answer) -> anyhow::Result<()> {
+    let token = session.field("access_token")?;
+    let synapse = &world.components().eng;
+    eventually("the session has ended", async || Ok(synapse.whoami(token).await?.is_none().then_some(())))
+        .await
+}
+
+#[test]
+fn who_signs_out_at_their_identity_provider_is_signed_out_at_their_homeserver() -> anyhow::Result<()> {
+    run(async {
+        let provider = simplesamlphp().await?;
+        for (kind, binding) in [(Kind::Sqlite, "HTTP-Redirect"), (Kind::Postgres, "HTTP-POST")] {
+            let world = world(kind, binding).await?;
+            let (alice, elsewhere) = (world.person("alice"), world.person("alice"));
+            let other = log_in(&world, &elsewhere).await?;
+            let session = log_in(&world, &alice).await?;
+            let page = sign_out(provider, &alice).await?;
+            ensure!(
+                page.url().as_str().starts_with(provider.base_url().as_str()) && page.status().is_success(),
+                "{binding}: the browser should be back at the identity provider: {page:?} {} {}",
+                page.text(),
+                provider.log_tail()
+            );
+            ends(&world, &session).await.map_err(|error| error.context(provider.log_tail()))?;
+            let kept = world.components().eng.whoami(other.field("access_token")?).await?;
+            ensure!(kept.is_some(), "{binding}: her session in another browser goes on");
+            let log = provider.log_tail();
+            ensure!(!log.contains("PartialLogout") && !log.contains("Unable to find"), "{binding}: {log}");
+        }
+        Ok(())
+    })
+}
