@@ -13,7 +13,7 @@ use usher_core::{
     Proof, ProviderError, SsoProvider, Subject,
     provider::{
         BrowserStep, EndedSession, Endpoint, LogoutNotice, LogoutProof, Method, ProviderState, ReturnTrip,
-        SignOut, UpstreamSession,
+        SignOut, UpstreamSession, WayOut,
     },
 };
 
@@ -196,7 +196,7 @@ impl SsoProvider for CasProvider {
             upstream_session: Some(UpstreamSession::Unique(ticket.as_str().to_owned())),
         };
         // The CAS server spends the ticket (3.1.1), so there is nothing to remember here.
-        Ok(Outcome::Done(Proof { identity, spend: Vec::new() }))
+        Ok(Outcome::Done(Proof { identity, spend: Vec::new(), keepsake: None }))
     }
 
     /// CAS protocol 2.3.3: the ticket that the session was opened with, at the service URL that it was issued for.
@@ -218,13 +218,13 @@ impl SsoProvider for CasProvider {
     }
 
     /// CAS protocol 2.3. What version 3 sends the browser on to as `service`, version 2 shows as a link as `url`.
-    async fn sign_out(&self, _: &Ctx<'_>, wish: &SignOut<'_>) -> Result<Option<BrowserStep>, ProviderError> {
+    async fn sign_out(&self, _: &Ctx<'_>, wish: &SignOut<'_>) -> Result<Option<WayOut>, ProviderError> {
         let mut place = self.settings.url("logout");
         if let Some(return_to) = wish.return_to {
             let name = if self.settings.has_attributes { "service" } else { "url" };
             place.query_pairs_mut().append_pair(name, return_to.as_str());
         }
-        Ok(Some(BrowserStep::Redirect(place)))
+        Ok(Some(BrowserStep::Redirect(place).into()))
     }
 
     async fn probe(&self, _: &Ctx<'_>) -> Result<(), ProviderError> {

@@ -19,11 +19,11 @@ pub use backend::{Backend, ConfigError, ConfigProblem};
 pub use callback::{Callback, Method, ParameterError, Parameters};
 pub use challenge::{BrowserStep, Challenge, Demand, Hints, ProviderState, ReturnTrip};
 pub use error::{ProviderError, ProviderFailure};
-pub use identity::{Evidence, Identity, OneTime, Outcome, Proof, UpstreamSession};
+pub use identity::{Evidence, Identity, Keepsake, OneTime, Outcome, Proof, UpstreamSession};
 pub use ids::{Handle, Issuer, ParseIdError, ProviderId, Subject};
 pub use notice::{BrowserLogout, Document, EndedSession, LogoutAnswers, LogoutNotice, LogoutProof};
 pub use organisations::{Organisation, Organisations, Origin};
-pub use sign_out::SignOut;
+pub use sign_out::{SignOut, WayOut};
 
 use crate::{Entropy, Timestamp};
 
@@ -102,11 +102,13 @@ pub trait SsoProvider: fmt::Debug + Send + Sync {
     }
 
     /// Reads what a browser brought of single logout (SAML). Called only where [`SsoProvider::endpoint`] said
-    /// [`Endpoint::BrowserLogout`]; a provider that never says so keeps the default.
+    /// [`Endpoint::BrowserLogout`]; a provider that never says so keeps the default. `awaited` is what this browser keeps if it was sent
+    /// to sign out ([`WayOut::awaited`]).
     async fn browser_logout(
         &self,
         _ctx: &Ctx<'_>,
         _callback: &Callback,
+        _awaited: Option<&Keepsake>,
     ) -> Result<BrowserLogout, ProviderError> {
         Err(ProviderError::malformed("this provider takes no logout by browsers"))
     }
@@ -119,11 +121,7 @@ pub trait SsoProvider: fmt::Debug + Send + Sync {
 
     /// Where the browser goes to end the session that it has at the provider; `None` if the provider has no such place. The
     /// provider tells us by [`SsoProvider::logout`] what ended, if it does: here nothing is believed to have.
-    async fn sign_out(
-        &self,
-        _ctx: &Ctx<'_>,
-        _wish: &SignOut<'_>,
-    ) -> Result<Option<BrowserStep>, ProviderError> {
+    async fn sign_out(&self, _ctx: &Ctx<'_>, _wish: &SignOut<'_>) -> Result<Option<WayOut>, ProviderError> {
         Ok(None)
     }
 

@@ -11,7 +11,9 @@ use url::Url;
 use usher_core::{
     Callback, Challenge, Ctx, Demand, Descriptor, Evidence, Handle, Identity, Issuer, Outcome, Proof,
     ProviderError, SsoProvider, Subject, Timestamp,
-    provider::{BrowserStep, Document, Endpoint, LogoutNotice, Method, ProviderState, ReturnTrip, SignOut},
+    provider::{
+        BrowserStep, Document, Endpoint, LogoutNotice, Method, ProviderState, ReturnTrip, SignOut, WayOut,
+    },
 };
 
 use crate::{
@@ -266,7 +268,7 @@ impl SsoProvider for OidcProvider {
             upstream_session: session.as_deref().map(logout_token::session_named),
         };
         // The provider spends the code (RFC 6749 section 4.1.2), and the nonce is the attempt's, which the server spends.
-        Ok(Outcome::Done(Proof { identity, spend: Vec::new() }))
+        Ok(Outcome::Done(Proof { identity, spend: Vec::new(), keepsake: None }))
     }
 
     /// OpenID Connect Back-Channel Logout 1.0, section 2.5.
@@ -284,16 +286,12 @@ impl SsoProvider for OidcProvider {
     }
 
     /// OpenID Connect RP-Initiated Logout 1.0, section 2.
-    async fn sign_out(
-        &self,
-        ctx: &Ctx<'_>,
-        wish: &SignOut<'_>,
-    ) -> Result<Option<BrowserStep>, ProviderError> {
+    async fn sign_out(&self, ctx: &Ctx<'_>, wish: &SignOut<'_>) -> Result<Option<WayOut>, ProviderError> {
         let endpoint = match &self.settings.endpoints.end_session {
             Some(own) => Some(own.clone()),
             None => self.known(ctx.now).await?.end_session.clone(),
         };
-        Ok(endpoint.map(|place| BrowserStep::Redirect(sign_out::url(place, &self.settings, wish))))
+        Ok(endpoint.map(|place| BrowserStep::Redirect(sign_out::url(place, &self.settings, wish)).into()))
     }
 
     /// The client's public keys, for the provider to verify its proofs with (RFC 7517 section 5).

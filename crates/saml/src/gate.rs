@@ -48,6 +48,8 @@ pub(crate) enum Root {
     Assertion,
     /// `samlp:LogoutRequest`.
     LogoutRequest,
+    /// `samlp:LogoutResponse`.
+    LogoutResponse,
 }
 
 /// A message that may be shown to libxml2 and xmlsec.
@@ -136,7 +138,7 @@ pub(crate) fn pass_signed(text: &str, root: Root) -> Result<Passed<'_>, GateErro
     }
     let content = match root {
         Root::Response => content(element)?,
-        Root::Assertion | Root::LogoutRequest => None,
+        Root::Assertion | Root::LogoutRequest | Root::LogoutResponse => None,
     };
     check_places(&document, element, content)?;
     let root_signature = own_signature(element)?;
@@ -154,6 +156,7 @@ impl Root {
             Self::Response => (SAMLP, "Response"),
             Self::Assertion => (SAML, "Assertion"),
             Self::LogoutRequest => (SAMLP, "LogoutRequest"),
+            Self::LogoutResponse => (SAMLP, "LogoutResponse"),
         }
     }
 }

@@ -32,6 +32,7 @@
 //! | the signature of metadata, by a key of the operator's | metadata 3.1 | `gate::metadata`, `metadata::signature` |
 //! | of a federation, the identity provider that the browser was sent to | profiles 4.1.4.2 | `provider`, the sealed cookie |
 //! | of a federation, scopes that the metadata gives | shibmd | `person` |
+//! | of a `LogoutRequest` and a `LogoutResponse`: signature, version, instants, destination, issuer, what it is about, what it answers | profiles 4.4.4, bindings 3.4.4.1, core 3.7 | `logout` |
 //!
 //! What people choose on the page that asks where they are from, or at a discovery service, decides whom they are sent to and nothing
 //! else: `discovery`. A federation's metadata is verified and read by a process of its own: `federation`.

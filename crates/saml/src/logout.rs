@@ -13,6 +13,7 @@
 //! Not here: SOAP and artifact bindings, `EncryptedID` (the identity provider is told that it was not heeded).
 
 mod answer;
+mod departure;
 mod query;
 mod received;
 mod request;
@@ -22,8 +23,8 @@ use std::time::Duration;
 use usher_core::{
     Callback, ProviderError, Timestamp,
     provider::{
-        BrowserLogout, EndedSession, LogoutAnswers, LogoutNotice, LogoutProof, ParameterError,
-        UpstreamSession,
+        BrowserLogout, EndedSession, LogoutAnswers, LogoutNotice, LogoutProof, Method, ParameterError,
+        UpstreamSession, WayOut,
     },
 };
 
@@ -32,10 +33,13 @@ use crate::{
     metadata::Idp,
     person::session,
     provider::Service,
+    response::message::Status,
     sending,
     xml::SchemaError,
 };
 use answer::{Answer, AnswerError, Outcome};
+use departure::Departure;
+pub(crate) use departure::{Awaited, Memory};
 use received::receive;
 use request::{Doubt, Expected, LogoutRequest, Whose};
 
@@ -60,8 +64,21 @@ pub(crate) enum LogoutFault {
     Schema(#[from] SchemaError),
     #[error("the message is not to be believed")]
     Unproven(#[from] Doubt),
+    #[error("this browser was not sent to sign out")]
+    NotAwaited,
+    #[error("the identity provider did not sign the person out ({0})")]
+    Denied(Status),
     #[error("the identity provider cannot be answered")]
     Answer(#[from] AnswerError),
+}
+
+/// Whether `callback` is an answer to a request of ours, rather than a request.
+pub(crate) fn is_answer(callback: &Callback) -> bool {
+    let parameters = match callback.method {
+        Method::Get => &callback.query,
+        Method::Post => &callback.form,
+    };
+    parameters.iter().any(|(name, _)| name == sending::RESPONSE)
 }
 
 /// Whom a request says that it is from: nothing of it is believed by that.
@@ -70,6 +87,46 @@ pub(crate) fn issuer_of(callback: &Callback) -> Result<String, LogoutFault> {
 }
 
 impl Service {
+    /// The answer of `idp` to the browser's request to sign out.
+    pub(crate) fn signed_out(
+        &self,
+        callback: &Callback,
+        idp: &Idp,
+        awaited: &Awaited,
+        now: Timestamp,
+        skew: Duration,
+    ) -> Result<BrowserLogout, ProviderError> {
+        let expected = Expected { now, skew, slo: &self.slo, idp };
+        let read = || {
+            let received = receive(callback, sending::RESPONSE, Root::LogoutResponse, &idp.keys)?;
+            awaited.check(&received.text, &expected)
+        };
+        read().map_err(reaction)?;
+        Ok(BrowserLogout::SignedOut(LogoutNotice {
+            issuer: idp.entity_id.clone(),
+            subject: None,
+            sessions: vec![awaited.ended()],
+            proof: LogoutProof::Signed,
+            spend: vec![awaited.one_time(&expected)],
+        }))
+    }
+
+    /// Our request to sign the browser out at `idp`; `None` if that has no place for it.
+    pub(crate) fn sign_out(
+        &self,
+        memory: &Memory,
+        idp: &Idp,
+        id: &str,
+        now: Timestamp,
+    ) -> Result<Option<WayOut>, ProviderError> {
+        let Some(key) = self.settings.keys.first() else { return Ok(None) };
+        let departure =
+            Departure { id, now, entity_id: &self.entity_id, key, memory, services: &idp.single_logout };
+        let step = departure.step().map_err(|error| ProviderError::Internal(error.into()))?;
+        let awaited = memory.awaited(id, &self.entity_id);
+        Ok(step.zip(awaited).map(|(step, awaited)| WayOut { step, awaited: Some(awaited) }))
+    }
+
     /// What `callback` has of single logout, from a browser that `idp` sent. `id` is the answer's.
     pub(crate) fn logout(
         &self,
@@ -140,7 +197,9 @@ fn reaction(fault: LogoutFault) -> ProviderError {
         | LogoutFault::RelayState
         | LogoutFault::Encoding
         | LogoutFault::Gate(_)
+        | LogoutFault::NotAwaited
         | LogoutFault::Schema(_) => ProviderError::malformed(fault),
+        LogoutFault::Denied(_) => ProviderError::Refused(fault.into()),
         LogoutFault::Unproven(_) => ProviderError::unverified(fault),
         // Only after its signature was verified.
         LogoutFault::Answer(_) => ProviderError::Internal(fault.into()),

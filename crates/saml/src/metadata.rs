@@ -79,6 +79,12 @@ pub(crate) struct LogoutServices {
     pub(crate) post: Option<LogoutService>,
 }
 
+impl LogoutServices {
+    pub(crate) fn is_somewhere(&self) -> bool {
+        self.redirect.is_some() || self.post.is_some()
+    }
+}
+
 /// Where requests go, and where answers to them go (SAML metadata 2.2.2, `ResponseLocation`).
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub(crate) struct LogoutService {

@@ -15,7 +15,10 @@ use url::Url;
 use usher_core::{
     Callback, Challenge, Ctx, Demand, Descriptor, Freshness, Handle, Identity, Issuer, Outcome, Proof,
     ProviderError, SsoProvider, Timestamp,
-    provider::{BrowserLogout, BrowserStep, Document, Endpoint, Method, ProviderState, ReturnTrip},
+    provider::{
+        BrowserLogout, BrowserStep, Document, Endpoint, Keepsake, Method, ProviderState, ReturnTrip, SignOut,
+        WayOut,
+    },
 };
 
 use crate::{
@@ -24,7 +27,7 @@ use crate::{
     document::ServiceProvider,
     federation::{Federation, IndexError, Key, Member},
     keys::OwnKey,
-    logout,
+    logout::{self, Awaited, LogoutFault, Memory},
     metadata::Idp,
     person,
     processors::{NotWorked, Processors},
@@ -247,7 +250,18 @@ impl SamlProvider {
         let callback = callback.clone();
         let named = self.compute(move |_| logout::issuer_of(&callback)).await?;
         let issuer = named.map_err(ProviderError::malformed)?;
-        self.idp(now, Some(Key::of(&issuer))).await
+        self.idp_named(now, &issuer).await
+    }
+
+    /// The identity provider of that entity id.
+    async fn idp_named(&self, now: Timestamp, entity_id: &str) -> Result<Arc<Idp>, ProviderError> {
+        let key = self.service.settings.is_federation.then(|| Key::of(entity_id));
+        let idp = self.idp(now, key).await?;
+        if idp.entity_id.as_str() == entity_id {
+            Ok(idp)
+        } else {
+            Err(ProviderError::unavailable(Unfit::NoIdp))
+        }
     }
 
     /// Runs `work` where it may take its time, when it is its turn.
@@ -303,6 +317,7 @@ impl Service {
         let attributes = person::attributes(&assertion, naming, question.idp);
         let subject = person::subject(&assertion, &attributes, naming, question);
         Ok(Proven {
+            keepsake: Memory::of(&assertion, question.idp),
             subject: subject.map_err(ProviderError::unverified)?,
             evidence: person::evidence(&assertion),
             session: person::session(&assertion, question),
@@ -348,6 +363,7 @@ fn valid(member: Member, now: Timestamp) -> Result<Arc<Idp>, ProviderError> {
 
 /// A person and their answer.
 struct Proven {
+    keepsake: Option<Keepsake>,
     subject: usher_core::Subject,
     evidence: usher_core::Evidence,
     session: Option<usher_core::provider::UpstreamSession>,
@@ -441,16 +457,40 @@ impl SsoProvider for SamlProvider {
             attributes: proven.attributes,
             upstream_session: proven.session,
         };
-        Ok(Outcome::Done(Proof { identity, spend: vec![proven.spend] }))
+        Ok(Outcome::Done(Proof { identity, spend: vec![proven.spend], keepsake: proven.keepsake }))
+    }
+
+    /// To sign out, an identity provider has to be told who it is, signed.
+    fn offers_sign_out(&self) -> bool {
+        let settings = &self.service.settings;
+        !settings.keys.is_empty() && (settings.is_federation || self.upkeep.may_sign_out())
+    }
+
+    async fn sign_out(&self, ctx: &Ctx<'_>, wish: &SignOut<'_>) -> Result<Option<WayOut>, ProviderError> {
+        // Nobody has signed in with this browser, or too long ago.
+        let Some(memory) = wish.keepsake.and_then(Memory::read) else { return Ok(None) };
+        let idp = self.idp_named(ctx.now, &memory.idp).await?;
+        let (now, id) = (ctx.now, request::new_id(ctx.entropy));
+        self.compute(move |service| service.sign_out(&memory, &idp, &id, now)).await?
     }
 
     async fn browser_logout(
         &self,
         ctx: &Ctx<'_>,
         callback: &Callback,
+        awaited: Option<&Keepsake>,
     ) -> Result<BrowserLogout, ProviderError> {
-        let idp = self.sender(callback, ctx.now).await?;
-        let (now, skew, id, callback) = (ctx.now, ctx.skew, request::new_id(ctx.entropy), callback.clone());
+        let (now, skew, callback) = (ctx.now, ctx.skew, callback.clone());
+        if logout::is_answer(&callback) {
+            let not_awaited = || ProviderError::malformed(LogoutFault::NotAwaited);
+            let awaited = awaited.and_then(Awaited::read).ok_or_else(not_awaited)?;
+            let idp = self.idp_named(now, &awaited.idp).await?;
+            return self
+                .compute(move |service| service.signed_out(&callback, &idp, &awaited, now, skew))
+                .await?;
+        }
+        let idp = self.sender(&callback, now).await?;
+        let id = request::new_id(ctx.entropy);
         self.compute(move |service| service.logout(&callback, &idp, &id, now, skew)).await?
     }
 

@@ -168,6 +168,14 @@ impl Upkeep {
         }
     }
 
+    /// Whether the one identity provider has a place where people sign out, as far as is known.
+    pub(crate) fn may_sign_out(&self) -> bool {
+        match self.known() {
+            Known::One(idp) => idp.single_logout.is_somewhere(),
+            Known::Nothing | Known::Many(_) => true,
+        }
+    }
+
     fn known(&self) -> Known {
         self.known.read().unwrap_or_else(PoisonError::into_inner).clone()
     }

@@ -19,6 +19,7 @@ pub(crate) use worker::{Endings, settle};
 
 use crate::{
     app::{App, ConfiguredProvider},
+    attempt::{Jar, Occasion, SetCookie, forget, open_keepsake},
     login::spend_keys,
 };
 
@@ -55,23 +56,39 @@ pub(crate) async fn receive(
     keep(app, configured, notice.map_err(LogoutError::Provider)?).await
 }
 
-/// Takes what a browser brought; where it goes with the answer.
+/// What becomes of a browser that brought something of single logout.
+pub(crate) enum Onward {
+    /// It takes an answer to the provider.
+    Answer(BrowserStep),
+    /// It is back from signing out.
+    SignedOut(Vec<SetCookie>),
+}
+
+/// Takes what a browser brought.
 pub(crate) async fn receive_from_browser(
     app: &App,
     configured: &ConfiguredProvider,
     callback: &Callback,
-) -> Result<BrowserStep, LogoutError> {
+    jar: &Jar,
+) -> Result<Onward, LogoutError> {
+    let provider = &configured.provider.descriptor().id;
+    let awaited = open_keepsake(app, jar, provider, Occasion::Departure);
     let hearing = configured.hearing.try_acquire().map_err(|_| LogoutError::Busy)?;
-    let brought = configured.provider.browser_logout(&ctx(app, configured), callback).await;
+    let brought = configured.provider.browser_logout(&ctx(app, configured), callback, awaited.as_ref()).await;
     drop(hearing);
     match brought.map_err(LogoutError::Provider)? {
         BrowserLogout::Notice { notice, answers } => {
             keep(app, configured, notice).await?;
-            Ok(if configured.ends_sessions { answers.ended } else { answers.not_ended })
+            Ok(Onward::Answer(if configured.ends_sessions { answers.ended } else { answers.not_ended }))
+        }
+        BrowserLogout::SignedOut(notice) => {
+            keep(app, configured, notice).await?;
+            let gone = [Occasion::Session, Occasion::Departure].map(|occasion| forget(provider, occasion));
+            Ok(Onward::SignedOut(gone.into()))
         }
         BrowserLogout::Unheeded { reason, step } => {
             tracing::warn!(reason, "a logout notice could not be heeded");
-            Ok(step)
+            Ok(Onward::Answer(step))
         }
     }
 }

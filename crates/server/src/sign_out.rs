@@ -6,11 +6,12 @@ use std::net::IpAddr;
 use url::Url;
 use usher_core::{
     Ctx, ProviderError, ProviderId,
-    provider::{BrowserStep, SignOut},
+    provider::{BrowserStep, SignOut, WayOut},
 };
 
 use crate::{
     app::{App, ConfiguredProvider},
+    attempt::{Jar, Occasion, SetCookie, keep_keepsake, open_keepsake},
     config::SignOutOffer,
     limits::Limited,
     pages::{Locale, SignOutLink},
@@ -76,14 +77,17 @@ pub(crate) async fn click(
     provider: &ProviderId,
     client: IpAddr,
     locale: Locale,
-) -> Result<BrowserStep, SignOutError> {
+    jar: &Jar,
+) -> Result<(BrowserStep, Option<SetCookie>), SignOutError> {
     app.limits.click(client)?;
     let configured = offered(app, provider).ok_or(SignOutError::NotOffered)?;
     let back = (configured.sign_out == SignOutOffer::OfferAndReturn).then(|| return_to(app));
-    let wish = SignOut { return_to: back.as_ref(), locale: locale.code() };
+    let keepsake = open_keepsake(app, jar, provider, Occasion::Session);
+    let wish = SignOut { return_to: back.as_ref(), locale: locale.code(), keepsake: keepsake.as_ref() };
     let ctx = Ctx { now: app.clock.now(), skew: configured.skew, entropy: &*app.entropy };
-    let step = configured.provider.sign_out(&ctx, &wish).await.map_err(SignOutError::Provider)?;
-    step.ok_or(SignOutError::NotOffered)
+    let way = configured.provider.sign_out(&ctx, &wish).await.map_err(SignOutError::Provider)?;
+    let WayOut { step, awaited } = way.ok_or(SignOutError::NotOffered)?;
+    Ok((step, awaited.map(|awaited| keep_keepsake(app, provider, Occasion::Departure, &awaited))))
 }
 
 /// Without a query: providers compare it to the letter.

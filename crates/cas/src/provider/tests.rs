@@ -469,9 +469,9 @@ async fn the_browser_is_sent_to_the_logout_page_and_back_only_if_that_is_wanted(
         (2, Some(&back), Some(("url", back.as_str()))),
     ] {
         let corp = Corp::with(json!({ "version": version })).await;
-        let wish = SignOut { return_to, locale: "en" };
+        let wish = SignOut { return_to, locale: "en", keepsake: None };
         let ctx = Ctx { now: NOW, skew: Duration::ZERO, entropy: &corp.entropy };
-        let step = corp.provider.sign_out(&ctx, &wish).await.expect("an answer");
+        let step = corp.provider.sign_out(&ctx, &wish).await.expect("an answer").map(|way| way.step);
         let Some(BrowserStep::Redirect(place)) = step else { panic!("not a redirect: {step:?}") };
         assert_eq!(place.path(), format!("{}/logout", corp.base_url.path().trim_end_matches('/')));
         let told: Vec<_> = place.query_pairs().into_owned().collect();

@@ -26,6 +26,35 @@ pub struct Proof {
     pub identity: Identity,
     /// Keys that must never be seen again (assertion id, `jti`); stored in the transaction that spends the attempt.
     pub spend: Vec<OneTime>,
+    /// What the browser keeps to sign out again, where the provider wants to be told whose session ends.
+    pub keepsake: Option<Keepsake>,
+}
+
+/// Something that a provider has the browser keep: opaque to the server, sealed in a cookie, redacted in `Debug`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Keepsake(String);
+
+impl Keepsake {
+    /// The longest.
+    pub const MAX_BYTES: usize = 1024;
+
+    /// Wraps what the backend serialised; `None` if it is too long.
+    #[must_use]
+    pub fn new(text: String) -> Option<Self> {
+        (text.len() <= Self::MAX_BYTES).then_some(Self(text))
+    }
+
+    /// What the backend serialised.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Keepsake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Keepsake([redacted])")
+    }
 }
 
 /// A key that may be seen once.

@@ -60,6 +60,8 @@ pub enum BrowserLogout {
         /// What the provider is told then.
         answers: Box<LogoutAnswers>,
     },
+    /// The browser is back from signing out, and the provider has done it ([`SsoProvider::sign_out`](super::SsoProvider::sign_out)).
+    SignedOut(LogoutNotice),
     /// A believable message that cannot be acted upon, for the reason given. The browser takes back that it was not.
     Unheeded {
         /// For the log.

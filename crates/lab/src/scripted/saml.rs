@@ -20,7 +20,8 @@ pub use encrypt::{Encryption, Seal, Transport, encrypt};
 pub use idp::{Asked, Binding, SamlIdp, instant};
 pub use keys::SamlKey;
 pub use logout::{
-    Detached, EcdsaForm, LogoutAnswer, LogoutPlace, LogoutRequest, Named, compressed, percent_encoded,
+    Detached, EcdsaForm, LogoutAnswer, LogoutPlace, LogoutRequest, Named, compressed, message_in,
+    percent_encoded,
 };
 pub use message::{
     Assertion, Attribute, Authentication, Conditions, Confirmation, Issuer, NameId, Protection, Response,

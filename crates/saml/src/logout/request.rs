@@ -67,6 +67,9 @@ pub(crate) enum Doubt {
     /// Core 3.7.1.
     #[error("the request is about nobody")]
     Nameless,
+    /// Core 3.2.2.
+    #[error("the answer is to another request than the one that this browser was sent with")]
+    Unasked,
     /// Ours.
     #[error("the request names more sessions than anybody has")]
     Sessions,
@@ -166,7 +169,11 @@ fn has_version(request: &LogoutRequest, _: &Expected<'_>) -> Result<(), Doubt> {
 }
 
 fn is_recent(request: &LogoutRequest, expected: &Expected<'_>) -> Result<(), Doubt> {
-    let (issued, now, skew) = (request.issue_instant, expected.now, expected.skew);
+    is_recent_at(request.issue_instant, expected)
+}
+
+pub(super) fn is_recent_at(issued: Timestamp, expected: &Expected<'_>) -> Result<(), Doubt> {
+    let (now, skew) = (expected.now, expected.skew);
     must(issued.plus(MAX_AGE).plus(skew) > now, Doubt::Old)?;
     must(issued <= now.plus(skew), Doubt::Future)
 }
@@ -178,7 +185,11 @@ fn has_destination(request: &LogoutRequest, expected: &Expected<'_>) -> Result<(
 
 /// SAML core 2.2.5: without a format, an issuer is an entity.
 fn has_issuer(request: &LogoutRequest, expected: &Expected<'_>) -> Result<(), Doubt> {
-    let is_idp = request.issuer.as_ref().is_some_and(|issuer| {
+    has_issuer_of(request.issuer.as_ref(), expected)
+}
+
+pub(super) fn has_issuer_of(issuer: Option<&IssuerName>, expected: &Expected<'_>) -> Result<(), Doubt> {
+    let is_idp = issuer.is_some_and(|issuer| {
         issuer.format.as_deref().is_none_or(|format| format == FORMAT_ENTITY)
             && issuer.value == expected.idp.entity_id.as_str()
     });

@@ -2,6 +2,7 @@
 
 mod answers;
 mod attacks;
+mod departures;
 mod names;
 
 use usher_core::{
@@ -207,7 +208,7 @@ fn what_fails_one_check_is_refused_by_that_check() {
 fn every_doubt_has_a_row() {
     // Exhaustive: a new doubt does not compile before somebody has thought of its row.
     let is_elsewhere = |doubt: Doubt| match doubt {
-        Doubt::Unsigned | Doubt::Algorithm | Doubt::Signature | Doubt::SignedTwice => true,
+        Doubt::Unsigned | Doubt::Algorithm | Doubt::Signature | Doubt::SignedTwice | Doubt::Unasked => true,
         Doubt::Version
         | Doubt::Old
         | Doubt::Future

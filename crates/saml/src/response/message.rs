@@ -97,7 +97,7 @@ impl IssuerName {
 }
 
 impl Status {
-    fn read(node: Node<'_, '_>) -> Result<Self, SchemaError> {
+    pub(crate) fn read(node: Node<'_, '_>) -> Result<Self, SchemaError> {
         let mut parts = Sequence::of(node, "Status")?;
         let code = parts.one(SAMLP, "StatusCode")?;
         parts.optional(SAMLP, "StatusMessage");
@@ -117,6 +117,11 @@ impl Status {
             top: known(value, &TOP),
             detail: second.and_then(|second| known(second, &DETAIL)),
         })
+    }
+
+    /// Whether the session is over there, if not everywhere (core 3.7.3.2: `PartialLogout` stands below another code).
+    pub(crate) fn is_logged_out(self) -> bool {
+        self.is_success || self.detail == Some("PartialLogout")
     }
 
     /// Whether the identity provider found fault with our request, rather than with the person.

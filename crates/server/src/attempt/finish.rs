@@ -14,12 +14,14 @@ use super::{
     Attempt, BeginError, ClientRedirect, EstablishError, Jar, SetCookie, Step,
     begin::remember,
     choose::resume,
+    keepsake::{self, Occasion},
     land::{Arrival, land},
     sealed::Expected,
 };
 use crate::{
     app::{App, ConfiguredProvider},
     limits::Limited,
+    sign_out,
     ui_auth::{self, ConfirmationError},
 };
 
@@ -73,6 +75,19 @@ pub enum Finished {
         /// The attempt's cookie with what must be remembered now.
         cookies: Vec<SetCookie>,
     },
+}
+
+impl Finished {
+    /// The same with one more cookie.
+    fn with(mut self, cookie: Option<SetCookie>) -> Self {
+        let (Self::ToClient { cookies, .. }
+        | Self::Choose { cookies, .. }
+        | Self::Confirm { cookies, .. }
+        | Self::Confirmed { cookies, .. }
+        | Self::Continue { cookies, .. }) = &mut self;
+        cookies.extend(cookie);
+        self
+    }
 }
 
 /// Why an attempt did not lead to a homeserver. One variant per page.
@@ -283,16 +298,21 @@ async fn conclude(
         .await
         .map_err(FinishError::Provider)?;
     drop(verifying);
-    let Proof { identity, spend } = match outcome {
+    let Proof { identity, spend, keepsake } = match outcome {
         Outcome::Done(proof) => proof,
         Outcome::Continue(challenge) => return go_on(app, attempt, challenge, None, jar),
         Outcome::From(origin, challenge) => return go_on(app, attempt, challenge, Some(origin), jar),
     };
-    if let Purpose::UiAuth { .. } = &attempt.purpose {
+    let kept = keepsake
+        .filter(|_| sign_out::offered(app, &attempt.provider).is_some())
+        .map(|keepsake| keepsake::keep(app, &attempt.provider, Occasion::Session, &keepsake));
+    let finished = if let Purpose::UiAuth { .. } = &attempt.purpose {
         ui_auth::confirm(app, configured, &attempt, &identity, &spend).await.map_err(FinishError::UiAuth)?;
-        return completed(app, &attempt);
-    }
-    accept(&attempt.purpose, attempt.freshness, &identity, None, configured.skew, app.clock.now())?;
-    let arrival = Arrival { identity: &identity, spend, choice: None, answer: None };
-    land(app, attempt, arrival, jar).await
+        completed(app, &attempt)?
+    } else {
+        accept(&attempt.purpose, attempt.freshness, &identity, None, configured.skew, app.clock.now())?;
+        let arrival = Arrival { identity: &identity, spend, choice: None, answer: None };
+        land(app, attempt, arrival, jar).await?
+    };
+    Ok(finished.with(kept))
 }

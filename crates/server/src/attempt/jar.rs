@@ -8,6 +8,8 @@ use usher_core::{
     provider::{Origin, ReturnTrip},
 };
 
+use super::keepsake::Occasion;
+
 /// `__Host-` (RFC 6265bis section 4.1.3): set by this very host, over a secure connection, for all paths.
 const PREFIX: &str = "__Host-usher-";
 /// Of the cookie that remembers where somebody said they were from, for each provider that asks. Not an attempt's prefix.
@@ -24,6 +26,7 @@ const MAX_JAR_BYTES: usize = 6 * 1024;
 pub struct Jar {
     cookies: Vec<(Handle, String)>,
     origins: Vec<(ProviderId, Origin)>,
+    keepsakes: Vec<(ProviderId, Occasion, String)>,
 }
 
 /// One `Set-Cookie`, of an attempt's cookie or of the one that remembers where somebody is from.
@@ -44,6 +47,36 @@ pub enum SetCookie {
     Drop(Handle),
     /// Remember where the person said they were from, for a provider; or forget it.
     Origin(ProviderId, Option<Origin>),
+    /// Keep what a provider wants kept, sealed; or forget it.
+    Keepsake(ProviderId, Occasion, Option<String>),
+}
+
+impl Occasion {
+    const ALL: [Self; 2] = [Self::Session, Self::Departure];
+
+    /// Not an attempt's prefix.
+    fn prefix(self) -> &'static str {
+        match self {
+            Self::Session => "__Host-ushersession-",
+            Self::Departure => "__Host-usherdeparture-",
+        }
+    }
+
+    /// No longer than sessions at providers last, and than somebody is away to sign out.
+    fn max_age(self) -> Duration {
+        match self {
+            Self::Session => Duration::from_hours(24),
+            Self::Departure => Duration::from_mins(15),
+        }
+    }
+
+    /// The answer may come as a form of the provider's.
+    fn same_site(self) -> &'static str {
+        match self {
+            Self::Session => "Lax",
+            Self::Departure => "None",
+        }
+    }
 }
 
 /// With which cross-site requests a cookie is sent.
@@ -80,6 +113,10 @@ impl Jar {
                 && let Some(origin) = Origin::parse(value)
             {
                 jar.origins.push((provider, origin));
+            } else if let Some((occasion, Ok(provider))) = Occasion::ALL.into_iter().find_map(|occasion| {
+                Some((occasion, ProviderId::parse(name.strip_prefix(occasion.prefix())?)))
+            }) {
+                jar.keepsakes.push((provider, occasion, value.to_owned()));
             }
         }
         jar
@@ -89,6 +126,14 @@ impl Jar {
     #[must_use]
     pub fn origin(&self, provider: &ProviderId) -> Option<&Origin> {
         self.origins.iter().find(|(of, _)| of == provider).map(|(_, origin)| origin)
+    }
+
+    /// What a provider had this browser keep, sealed. One that came twice is none of ours: browsers keep one.
+    #[must_use]
+    pub(super) fn keepsake(&self, provider: &ProviderId, occasion: Occasion) -> Option<&str> {
+        let mut own = self.keepsakes.iter().filter(|(of, when, _)| of == provider && *when == occasion);
+        let (_, _, value) = own.next()?;
+        own.next().is_none().then_some(value)
     }
 
     /// The value of an attempt's cookie. A name that came twice is no cookie of ours: browsers keep one.
@@ -143,6 +188,14 @@ impl SetCookie {
                     "{ORIGIN_PREFIX}{provider}={value}; Path=/; Max-Age={max_age}; Secure; HttpOnly; SameSite=Lax"
                 )
             }
+            Self::Keepsake(provider, occasion, value) => {
+                let (prefix, same_site) = (occasion.prefix(), occasion.same_site());
+                let max_age = value.as_ref().map_or(0, |_| occasion.max_age().as_secs());
+                let value = value.as_deref().unwrap_or_default();
+                format!(
+                    "{prefix}{provider}={value}; Path=/; Max-Age={max_age}; Secure; HttpOnly; SameSite={same_site}"
+                )
+            }
         }
     }
 }
@@ -178,6 +231,32 @@ mod tests {
         );
         let dropped = SetCookie::Origin(id("sso"), None).header();
         assert_eq!(dropped, "__Host-usherfrom-sso=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Lax");
+    }
+
+    #[test]
+    fn keepsakes_are_one_for_each_provider_and_occasion() {
+        let id = |id| ProviderId::parse(id).expect("an id");
+        let jar = Jar::parse([
+            "__Host-ushersession-a=1; __Host-usherdeparture-a=2; __Host-ushersession-b=3; __Host-ushersession-b=4",
+        ]);
+        assert_eq!(jar.keepsake(&id("a"), Occasion::Session), Some("1"));
+        assert_eq!(jar.keepsake(&id("a"), Occasion::Departure), Some("2"));
+        assert_eq!(
+            (jar.keepsake(&id("b"), Occasion::Session), jar.keepsake(&id("c"), Occasion::Session)),
+            (None, None)
+        );
+        assert_eq!(jar.cookies.len(), 0, "none of them is an attempt");
+        let header = |occasion, value: Option<&str>| {
+            SetCookie::Keepsake(id("a"), occasion, value.map(str::to_owned)).header()
+        };
+        assert_eq!(
+            header(Occasion::Departure, Some("x")),
+            "__Host-usherdeparture-a=x; Path=/; Max-Age=900; Secure; HttpOnly; SameSite=None"
+        );
+        assert_eq!(
+            header(Occasion::Session, None),
+            "__Host-ushersession-a=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Lax"
+        );
     }
 
     #[test]

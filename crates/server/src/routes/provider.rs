@@ -19,7 +19,7 @@ use crate::{
     app::{App, ConfiguredProvider},
     attempt,
     http::{self, PageProblem, problem_page, read_body},
-    logout,
+    logout, sign_out,
 };
 
 /// A SAML response with a few certificates and a hundred attributes is under 100 KiB, a third more as base64.
@@ -108,11 +108,15 @@ async fn browser_logged_out(
     callback: Callback,
 ) -> HttpResponse {
     let received = {
-        let (app, configured) = (Arc::clone(app), configured.clone());
-        async move { logout::receive_from_browser(&app, &configured, &callback).await }
+        let (app, configured, jar) = (Arc::clone(app), configured.clone(), http::jar(request));
+        async move { logout::receive_from_browser(&app, &configured, &callback, &jar).await }
     };
     match app.run(received).await {
-        Ok(step) => http::framed_step(app, request, &step),
+        Ok(logout::Onward::Answer(step)) => http::framed_step(app, request, &step),
+        // The answer came by a form, perhaps.
+        Ok(logout::Onward::SignedOut(cookies)) => {
+            http::redirect(StatusCode::SEE_OTHER, sign_out::DONE_PATH, &cookies)
+        }
         Err(error) => problem_page(app, request, &PageProblem::from(&error), None),
     }
 }

@@ -54,15 +54,17 @@ pub(super) async fn post(app: web::Data<App>, request: HttpRequest, payload: web
     let clicked = {
         let (owned, client, locale) =
             (app.clone().into_inner(), http::arrival(&request).client, http::locale(&request));
-        app.run(async move { sign_out::click(&owned, &provider, client, locale).await }).await
+        let jar = http::jar(&request);
+        app.run(async move { sign_out::click(&owned, &provider, client, locale, &jar).await }).await
     };
     match clicked {
         // A page and not a redirect: Chromium applies `form-action` to every redirect after a form.
-        Ok(BrowserStep::Redirect(url)) => {
-            page(&app, &request, StatusCode::OK, &Page::Onward { url: url.as_str() }, &[], &[])
+        Ok((BrowserStep::Redirect(url), cookie)) => {
+            let content = Page::Onward { url: url.as_str() };
+            page(&app, &request, StatusCode::OK, &content, &[], cookie.as_slice())
         }
-        Ok(step @ (BrowserStep::PostForm { .. } | BrowserStep::Ask(_))) => {
-            http::step(&app, &request, &step, &[])
+        Ok((step @ (BrowserStep::PostForm { .. } | BrowserStep::Ask(_)), cookie)) => {
+            http::step(&app, &request, &step, cookie.as_slice())
         }
         Err(error) => problem(&app, &request, &error),
     }

@@ -1,6 +1,6 @@
 //! Single logout with a real SAML identity provider: somebody signs out there, and their session at a real homeserver ends.
 
-use anyhow::ensure;
+use anyhow::{Context as _, ensure};
 use serde_json::json;
 use usher_lab::{browser::Page, real::simplesamlphp::SimpleSamlPhp};
 
@@ -82,6 +82,41 @@ fn who_signs_out_at_their_identity_provider_is_signed_out_at_their_homeserver() 
             ensure!(kept.is_some(), "{binding}: her session in another browser goes on");
             let log = provider.log_tail();
             ensure!(!log.contains("PartialLogout") && !log.contains("Unable to find"), "{binding}: {log}");
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn who_signs_out_from_the_portal_is_signed_out_there_and_at_their_homeserver() -> anyhow::Result<()> {
+    run(async {
+        let provider = simplesamlphp().await?;
+        for (kind, binding) in [(Kind::Postgres, "HTTP-Redirect"), (Kind::Sqlite, "HTTP-POST")] {
+            let world = world(kind, binding).await?;
+            let (alice, elsewhere) = (world.person("alice"), world.person("alice"));
+            let other = log_in(&world, &elsewhere).await?;
+            let page = format!("{}_usher/sign-out/corp", world.config.public_base_url());
+            // Nobody has signed in with this browser, so that nobody can be named.
+            let early = alice.browser().open(&page).await?.form_with("csrf")?.submit(alice.browser()).await?;
+            ensure!(early.text().contains("You cannot sign out from here"), "{binding}: {}", early.text());
+
+            let session = log_in(&world, &alice).await?;
+            let clicked =
+                alice.browser().open(&page).await?.form_with("csrf")?.submit(alice.browser()).await?;
+            let onward = clicked.links().into_iter().find(|(label, _)| label == "Continue");
+            let (_, url) = onward.with_context(|| format!("{binding}: the way on: {}", clicked.text()))?;
+            let mut page = alice.browser().follow(&clicked, url).await?;
+            if let Ok(form) = page.form_with("SAMLResponse") {
+                page = form.submit(alice.browser()).await?;
+            }
+            let told = format!("{binding}: {} {} {}", page.url(), page.text(), provider.log_tail());
+            ensure!(page.url().path() == "/_usher/signed-out", "{told}");
+            ends(&world, &session).await?;
+            let kept = world.components().eng.whoami(other.field("access_token")?).await?;
+            ensure!(kept.is_some(), "{binding}: her session in another browser goes on");
+            // And at the identity provider: it asks for her password again.
+            let again = alice.begin(crate::config::APP).await?;
+            ensure!(again.form_with("password").is_ok(), "{binding}: {}", again.text());
         }
         Ok(())
     })

@@ -140,7 +140,7 @@ impl SsoProvider for AskingProvider {
             attributes: [("department".to_owned(), vec!["engineering".to_owned()])].into(),
             upstream_session: None,
         };
-        Ok(Outcome::Done(Proof { identity, spend: Vec::new() }))
+        Ok(Outcome::Done(Proof { identity, spend: Vec::new(), keepsake: None }))
     }
 
     async fn probe(&self, _: &Ctx<'_>) -> Result<(), ProviderError> {

@@ -11,8 +11,8 @@ use usher_core::{
     Backend, Callback, Challenge, ConfigError, Ctx, Demand, Descriptor, Evidence, Handle, Identity, Issuer,
     Outcome, Proof, ProviderError, SsoProvider, Subject, Timestamp,
     provider::{
-        self, BrowserLogout, BrowserStep, Document, EndedSession, Endpoint, LogoutAnswers, LogoutNotice,
-        LogoutProof, OneTime, ProviderState, ReturnTrip, UpstreamSession,
+        self, BrowserLogout, BrowserStep, Document, EndedSession, Endpoint, Keepsake, LogoutAnswers,
+        LogoutNotice, LogoutProof, OneTime, ProviderState, ReturnTrip, UpstreamSession,
     },
 };
 
@@ -111,6 +111,7 @@ impl SsoProvider for PostingProvider {
         Ok(Outcome::Done(Proof {
             identity,
             spend: vec![OneTime { key, until: Timestamp::from_millis(i64::MAX) }],
+            keepsake: None,
         }))
     }
 
@@ -136,6 +137,7 @@ impl SsoProvider for PostingProvider {
         &self,
         ctx: &Ctx<'_>,
         callback: &Callback,
+        _: Option<&Keepsake>,
     ) -> Result<BrowserLogout, ProviderError> {
         let answer = |path: &str| Url::parse(&format!("https://idp.example/{path}")).expect("a URL");
         match callback.method {

@@ -3,7 +3,7 @@
 use url::Url;
 
 use super::super::{Claim, ScriptedUpstream, Violation, attempt::Trial};
-use crate::provider::{BrowserStep, SignOut};
+use crate::provider::{BrowserStep, SignOut, WayOut};
 
 const RETURN_TO: &str = "https://portal.example/_usher/signed-out";
 
@@ -12,16 +12,17 @@ const RETURN_TO: &str = "https://portal.example/_usher/signed-out";
 pub async fn a_person_can_sign_out_where_it_is_offered(upstream: &dyn ScriptedUpstream) -> Claim {
     let trial = Trial::new(upstream);
     let attempt = trial.attempt().await?;
+    let proof = trial.prove(&attempt).await?;
     let return_to = Url::parse(RETURN_TO).expect("a valid URL");
     for return_to in [None, Some(&return_to)] {
-        let wish = SignOut { return_to, locale: "en" };
+        let wish = SignOut { return_to, locale: "en", keepsake: proof.keepsake.as_ref() };
         let step = trial.provider.sign_out(&trial.ctx(), &wish).await;
         let step = step.map_err(|error| Violation::new(format!("nobody can sign out: {error:?}")))?;
         let is_offered = trial.provider.offers_sign_out();
         Violation::unless(step.is_some() == is_offered, || {
             format!("to sign out is offered: {is_offered}, and possible: {}", step.is_some())
         })?;
-        let Some(step) = step else { continue };
+        let Some(WayOut { step, .. }) = step else { continue };
         let (place, carried) = match &step {
             BrowserStep::Redirect(url) => {
                 (url, url.query_pairs().map(|(_, value)| value.into_owned()).collect::<Vec<_>>())

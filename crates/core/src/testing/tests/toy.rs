@@ -17,7 +17,7 @@ use crate::{
     Proof, ProviderError, ProviderId, SsoProvider, Subject, Timestamp,
     provider::{
         BrowserStep, Endpoint, Method, OneTime, ParameterError, Parameters, ProviderState, ReturnTrip,
-        SignOut,
+        SignOut, WayOut,
     },
 };
 
@@ -214,14 +214,14 @@ impl SsoProvider for ToyProvider {
         // The key is a bearer value no longer: real backends store identifiers, which a log may show.
         let one_time = OneTime { key: format!("answer to {handle}"), until };
         let spend = if self.has(Flaw::ForgetsWhatItSpent) { vec![] } else { vec![one_time] };
-        Ok(Outcome::Done(Proof { identity, spend }))
+        Ok(Outcome::Done(Proof { identity, spend, keepsake: None }))
     }
 
     fn offers_sign_out(&self) -> bool {
         true
     }
 
-    async fn sign_out(&self, _: &Ctx<'_>, wish: &SignOut<'_>) -> Result<Option<BrowserStep>, ProviderError> {
+    async fn sign_out(&self, _: &Ctx<'_>, wish: &SignOut<'_>) -> Result<Option<WayOut>, ProviderError> {
         if self.has(Flaw::OffersInVain) {
             return Ok(None);
         }
@@ -229,13 +229,14 @@ impl SsoProvider for ToyProvider {
         let always = "https://portal.example/_usher/signed-out";
         let back = wish.return_to.map(Url::as_str).or(self.has(Flaw::AlwaysReturns).then_some(always));
         let told = self.has(Flaw::TellsTheSecret).then_some(SECRET);
-        Ok(Some(BrowserStep::PostForm {
+        let step = BrowserStep::PostForm {
             action: Url::parse(place).expect("a valid URL"),
             fields: [("back", back), ("secret", told)]
                 .into_iter()
                 .filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())))
                 .collect(),
-        }))
+        };
+        Ok(Some(step.into()))
     }
 
     async fn probe(&self, _: &Ctx<'_>) -> Result<(), ProviderError> {

@@ -270,9 +270,7 @@ impl Detached {
 impl LogoutAnswer {
     /// Reads the address that a browser was sent to.
     pub fn from_redirect(url: &Url) -> anyhow::Result<Self> {
-        let message = BASE64.decode(one(url, "SAMLResponse")?.context("no SAMLResponse")?.as_bytes())?;
-        let mut xml = String::new();
-        DeflateDecoder::new(&message[..]).take(1 << 20).read_to_string(&mut xml)?;
+        let xml = message_in(url, "SAMLResponse")?;
         Self::read(&xml, one(url, "RelayState")?)
     }
 
@@ -314,6 +312,14 @@ impl LogoutAnswer {
             xml: xml.to_owned(),
         })
     }
+}
+
+/// The message that a browser takes along in the query of `url`.
+pub fn message_in(url: &Url, parameter: &str) -> anyhow::Result<String> {
+    let message = one(url, parameter)?.with_context(|| format!("no {parameter}"))?;
+    let mut xml = String::new();
+    DeflateDecoder::new(&BASE64.decode(message.as_bytes())?[..]).take(1 << 20).read_to_string(&mut xml)?;
+    Ok(xml)
 }
 
 fn one(url: &Url, name: &str) -> anyhow::Result<Option<String>> {

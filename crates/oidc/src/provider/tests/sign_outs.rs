@@ -8,8 +8,8 @@ const BACK: &str = "https://matrix.ac.cdl/_usher/signed-out";
 /// Where somebody is sent who wants to sign out.
 async fn place(corp: &Corp, return_to: Option<&str>) -> Option<Url> {
     let return_to = return_to.map(|url| Url::parse(url).expect("a URL"));
-    let wish = SignOut { return_to: return_to.as_ref(), locale: "fr" };
-    match corp.provider.sign_out(&corp.ctx(), &wish).await.expect("an answer") {
+    let wish = SignOut { return_to: return_to.as_ref(), locale: "fr", keepsake: None };
+    match corp.provider.sign_out(&corp.ctx(), &wish).await.expect("an answer").map(|way| way.step) {
         Some(BrowserStep::Redirect(place)) => Some(place),
         Some(step @ (BrowserStep::PostForm { .. } | BrowserStep::Ask(_))) => {
             panic!("not a redirect: {step:?}")
@@ -76,7 +76,7 @@ async fn a_provider_that_is_away_is_not_waited_for_to_offer_it() {
     let corp = Corp::start().await;
     corp.stop();
     assert!(corp.provider.offers_sign_out());
-    let wish = SignOut { return_to: None, locale: "en" };
+    let wish = SignOut { return_to: None, locale: "en", keepsake: None };
     let error = corp.provider.sign_out(&corp.ctx(), &wish).await.expect_err("it does not say where");
     assert_eq!(error.kind(), "unavailable");
 }

@@ -39,6 +39,7 @@ fn meant(name: Name, sessions: &[&str]) -> Vec<EndedSession> {
         match service.logout(&callback, &known(&IDP), "_a", NOW, SKEW).expect("it counts") {
             BrowserLogout::Notice { notice, .. } => notice.sessions,
             BrowserLogout::Unheeded { reason, .. } => panic!("{reason}"),
+            BrowserLogout::SignedOut(_) => panic!("it is a request"),
         }
     });
     assert_eq!(redirect, post);
