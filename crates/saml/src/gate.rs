@@ -32,7 +32,7 @@ pub(crate) use {
 
 use crate::{
     names::{DS, SAML, SAMLP},
-    xml::is,
+    xml::{declared, is},
 };
 
 /// Names that a message may have in a few places, whatever their namespace says.
@@ -97,7 +97,9 @@ pub(crate) enum GateError {
     IdTwice,
     #[error("an attribute is an ID by its namespace")]
     ForeignId,
-    #[error("a prefix stands for no namespace, or a namespace has a name that is no URI")]
+    #[error(
+        "a prefix stands for no namespace or is declared twice, or a namespace has a name that is no URI"
+    )]
     Namespace,
     #[error("the root has no ID")]
     NoId,
@@ -129,6 +131,7 @@ pub(crate) fn pass_signed(text: &str, root: Root) -> Result<Passed<'_>, GateErro
     check_depth(&document)?;
     check_ids(&document)?;
     check_names(&document, text)?;
+    check_declarations(&document, text)?;
     let (element, name) = (document.root_element(), root.name());
     if !is(element, name.0, name.1) {
         return Err(GateError::Root);
@@ -203,6 +206,25 @@ fn check_names(document: &Document<'_>, text: &str) -> Result<(), GateError> {
         || text.contains("</:")
         || attributes.any(|attribute| text[attribute.range().start..].starts_with(':'));
     if has_bad { Err(GateError::Name) } else { Ok(()) }
+}
+
+/// No element declares a prefix twice: `roxmltree` lets an empty default namespace follow another, which libxml2 takes for an end
+/// of what it understands.
+fn check_declarations(document: &Document<'_>, text: &str) -> Result<(), GateError> {
+    for element in document.descendants().filter(Node::is_element) {
+        let tag = &text[element.range().start + 1..];
+        // `<` stands in no attribute's value.
+        let tag = tag.split('<').next().unwrap_or_default();
+        if tag.matches("xmlns").nth(1).is_none() {
+            continue;
+        }
+        let mut prefixes = declared(tag);
+        prefixes.sort_unstable();
+        if prefixes.windows(2).any(|pair| pair[0] == pair[1]) {
+            return Err(GateError::Namespace);
+        }
+    }
+    Ok(())
 }
 
 /// ASCII of <https://www.w3.org/TR/xml-names/#NT-NCName>: no identity provider has been seen to use more.

@@ -116,6 +116,26 @@ pub(crate) fn boolean(node: Node<'_, '_>, name: &'static str) -> Result<Option<b
     }
 }
 
+/// The prefixes that `tag`, a start tag without its `<` and whatever follows, declares; empty: the default namespace.
+pub(crate) fn declared(tag: &str) -> Vec<&str> {
+    let mut prefixes = Vec::new();
+    let mut rest = tag;
+    // Names and values by turns, until the tag ends.
+    while let Some(at) = rest.find(['=', '>']) {
+        let (name, value) = rest.split_at(at);
+        if value.starts_with('>') {
+            break;
+        }
+        let name = name.split_ascii_whitespace().next_back().unwrap_or_default();
+        prefixes.extend(name.strip_prefix("xmlns:").or_else(|| (name == "xmlns").then_some("")));
+        let value = value[1..].trim_start_matches([' ', '\t', '\r', '\n']);
+        let Some(quote) = value.chars().next().filter(|quote| matches!(quote, '"' | '\'')) else { break };
+        let Some(end) = value[1..].find(quote) else { break };
+        rest = &value[end + 2..];
+    }
+    prefixes
+}
+
 /// base64 as XML writes it, line breaks and all.
 pub(crate) fn base64(text: &str) -> Option<Vec<u8>> {
     let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\r' | b'\n');

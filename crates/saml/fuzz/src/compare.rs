@@ -29,6 +29,16 @@ pub fn texts(text: &str, path: &str) -> Vec<String> {
     root.findnodes(&steps).expect("a path").iter().map(Theirs::get_content).collect()
 }
 
+/// The same of what was encrypted, with the namespaces in scope around it.
+#[must_use]
+pub fn texts_within(text: &str, path: &str) -> Vec<String> {
+    if text.starts_with("<?xml") {
+        return texts(text, path);
+    }
+    let around = "xmlns:saml=\"urn:oasis:names:tc:SAML:2.0:assertion\" xmlns:samlp=\"urn:oasis:names:tc:SAML:2.0:protocol\"";
+    texts(&format!("<around {around}>{text}</around>"), &format!("around/{path}"))
+}
+
 fn same_element(ours: Ours<'_, '_>, theirs: &Theirs) {
     let name = ours.tag_name();
     assert_eq!(name.name(), theirs.get_name(), "a name");

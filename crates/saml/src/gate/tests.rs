@@ -159,6 +159,10 @@ fn names_that_parsers_read_differently_are_refused() {
         ("a colon before a text", within("<x> :y='' </x>"), Ok(())),
         ("a prefix of no namespace", within("<x xmlns:y=''/>"), Err(GateError::Namespace)),
         ("no namespace", within("<x xmlns=''/>"), Ok(())),
+        ("a namespace twice", within("<x xmlns='urn:a' xmlns=''/>"), Err(GateError::Namespace)),
+        ("none twice", within("<x xmlns='' xmlns=\"\"/>"), Err(GateError::Namespace)),
+        ("several namespaces", within("<x xmlns='urn:a' xmlns:b='urn:a' c='xmlns=>xmlns='/>"), Ok(())),
+        ("declarations in a text", within("<x xmlns='urn:a'>xmlns='' xmlns=''</x>"), Ok(())),
         ("a namespace with `&`", within("<x xmlns:y='urn:a&amp;b'/>"), Err(GateError::Namespace)),
         ("a namespace with a blank", within("<x xmlns='urn:a b'/>"), Err(GateError::Namespace)),
         (

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use roxmltree::Node;
 
-use crate::xml::escape;
+use crate::xml::{declared, escape};
 
 /// `text` with the declarations in scope in its parent `place` that its root does not make itself. Text that is no XML stays as it is.
 pub(super) fn within(text: &str, place: Node<'_, '_>) -> String {
@@ -34,26 +34,6 @@ fn start_tag(text: &str) -> Option<(usize, &str)> {
     let declaration = if text.starts_with("<?xml") { text.find("?>")? + 2 } else { 0 };
     let start = declaration + text[declaration..].find('<')? + 1;
     Some((start, &text[start..]))
-}
-
-/// The prefixes that `tag` declares; empty: the default namespace.
-fn declared(tag: &str) -> Vec<&str> {
-    let mut prefixes = Vec::new();
-    let mut rest = tag;
-    // Names and values by turns, until the tag ends.
-    while let Some(at) = rest.find(['=', '>']) {
-        let (name, value) = rest.split_at(at);
-        if value.starts_with('>') {
-            break;
-        }
-        let name = name.split_ascii_whitespace().next_back().unwrap_or_default();
-        prefixes.extend(name.strip_prefix("xmlns:").or_else(|| (name == "xmlns").then_some("")));
-        let value = value[1..].trim_start_matches([' ', '\t', '\r', '\n']);
-        let Some(quote) = value.chars().next().filter(|quote| matches!(quote, '"' | '\'')) else { break };
-        let Some(end) = value[1..].find(quote) else { break };
-        rest = &value[end + 2..];
-    }
-    prefixes
 }
 
 #[cfg(test)]
