@@ -23,7 +23,7 @@ use usher_core::{Issuer, Timestamp};
 use crate::{
     gate::{self, GateError},
     keys::{IdpKey, KeyError},
-    names::MD,
+    names::{MD, MDRPI},
     time,
     xml::{SchemaError, is},
 };
@@ -52,6 +52,8 @@ pub(crate) struct Idp {
     pub(crate) scopes: Option<Vec<Scope>>,
     /// From then on none of this counts.
     pub(crate) valid_until: Option<Timestamp>,
+    /// When the document was made (`mdrpi:PublicationInfo`), if it says so.
+    pub(crate) published: Option<Timestamp>,
     /// For how long it may be used without looking whether it has changed (SAML metadata 2.3.1).
     pub(crate) cache_duration: Option<Duration>,
 }
@@ -304,6 +306,15 @@ pub(crate) fn valid_until(entity: Node<'_, '_>) -> Result<Option<Timestamp>, Met
         }
     }
     Ok(earliest)
+}
+
+/// When the document around `node` was made (SAML metadata extensions for registration and publication information 2.2.1).
+pub(crate) fn published(node: Node<'_, '_>) -> Result<Option<Timestamp>, MetadataError> {
+    let root = node.document().root_element();
+    let extensions = root.children().filter(|child| is(*child, MD, "Extensions"));
+    let mut infos =
+        extensions.flat_map(|node| node.children()).filter(|node| is(*node, MDRPI, "PublicationInfo"));
+    Ok(infos.next().map(|info| time::instant(info, "creationInstant")).transpose()?.flatten())
 }
 
 /// The shortest `cacheDuration` of the same elements.

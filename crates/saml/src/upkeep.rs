@@ -108,6 +108,8 @@ enum LookError {
     Metadata(#[from] MetadataError),
     #[error("the document has expired")]
     Expired,
+    #[error("the document was made before the one that is known: somebody on the way may have kept it")]
+    Older,
     #[error(transparent)]
     NotWorked(#[from] NotWorked),
     #[error(transparent)]
@@ -352,6 +354,17 @@ impl Upkeep {
         if !is_valid {
             return Err(LookError::Expired);
         }
+        // Whoever writes a file has decided what is in it; on the way from a URL it may be what was true once.
+        if let Way::Url(_) = &self.way {
+            let before = self.known();
+            if known.published().zip(before.published()).is_some_and(|(new, old)| new < old) {
+                return Err(LookError::Older);
+            }
+            if matches!(before, Known::Nothing) && !self.signers.is_empty() && known.valid_until().is_none() {
+                let idp = &self.whose;
+                tracing::warn!(%idp, "the metadata has no `validUntil`: whoever keeps a copy of it can give it to us for ever");
+            }
+        }
         *self.known.write().unwrap_or_else(PoisonError::into_inner) = known;
         Ok(())
     }
@@ -386,14 +399,10 @@ impl Upkeep {
             let longer = 2_u32.saturating_pow(earlier.min(16));
             return shortened(RETRY.saturating_mul(longer).min(refresh), ctx.entropy);
         }
-        let (valid_until, cache_duration) = match self.known() {
-            Known::Nothing => (None, None),
-            Known::One(idp) => (idp.valid_until, idp.cache_duration),
-            Known::Many(federation) => (federation.report.valid_until, federation.report.cache_duration),
-        };
-        let half_of_life = valid_until.map(|until| until.since(ctx.now) / 2);
+        let known = self.known();
+        let half_of_life = known.valid_until().map(|until| until.since(ctx.now) / 2);
         let mut pause = refresh;
-        for limit in [cache_duration, half_of_life].into_iter().flatten() {
+        for limit in [known.cache_duration(), half_of_life].into_iter().flatten() {
             pause = pause.min(limit);
         }
         shortened(pause.max(LEAST_PAUSE), ctx.entropy)
@@ -406,6 +415,32 @@ impl Upkeep {
             tracing::warn!(%idp, key, cause = chain, "metadata could not be renewed; what is known is used");
         } else {
             tracing::error!(%idp, key, cause = chain, "metadata cannot be had, so that nobody signs in there");
+        }
+    }
+}
+
+impl Known {
+    fn valid_until(&self) -> Option<Timestamp> {
+        match self {
+            Self::Nothing => None,
+            Self::One(idp) => idp.valid_until,
+            Self::Many(federation) => federation.report.valid_until,
+        }
+    }
+
+    fn cache_duration(&self) -> Option<Duration> {
+        match self {
+            Self::Nothing => None,
+            Self::One(idp) => idp.cache_duration,
+            Self::Many(federation) => federation.report.cache_duration,
+        }
+    }
+
+    fn published(&self) -> Option<Timestamp> {
+        match self {
+            Self::Nothing => None,
+            Self::One(idp) => idp.published,
+            Self::Many(federation) => federation.report.published,
         }
     }
 }

@@ -40,6 +40,7 @@ struct Found {
     records: BTreeMap<(String, Key), Record>,
     valid_until: Option<Timestamp>,
     cache_duration: Option<Duration>,
+    published: Option<Timestamp>,
     passed_over: usize,
     examples: Vec<String>,
 }
@@ -88,6 +89,7 @@ async fn work(job: Job, output: &mut impl Write) -> io::Result<Answer> {
     let report = Report {
         valid_until: found.valid_until,
         cache_duration: found.cache_duration,
+        published: found.published,
         validators: source.validators,
         passed_over: found.passed_over,
         examples: found.examples.clone(),
@@ -147,6 +149,7 @@ fn read(document: &[u8], job: &Job) -> Result<Found, String> {
         return Err("has expired".to_owned());
     }
     let mut gathering = Gathering::default();
+    gathering.found.published = metadata::published(root).map_err(|error| error.to_string())?;
     for entity in metadata::entities(&parsed).map_err(|error| error.to_string())? {
         gathering.see(entity, job);
     }

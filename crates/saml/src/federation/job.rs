@@ -70,6 +70,8 @@ pub(crate) struct Report {
     /// The latest instant at which any of it counts.
     pub(crate) valid_until: Option<Timestamp>,
     pub(crate) cache_duration: Option<Duration>,
+    /// When the document was made, if it says so.
+    pub(crate) published: Option<Timestamp>,
     pub(crate) validators: Validators,
     /// Identity providers that were passed over.
     pub(crate) passed_over: usize,

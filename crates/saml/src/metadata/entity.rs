@@ -5,7 +5,7 @@ use url::Url;
 use usher_core::Issuer;
 
 use super::{
-    Endpoints, Idp, Location, LogoutService, LogoutServices, MetadataError, Scope, cache_duration,
+    Endpoints, Idp, Location, LogoutService, LogoutServices, MetadataError, Scope, cache_duration, published,
     valid_until,
 };
 use crate::{
@@ -40,6 +40,7 @@ pub(super) fn read(entity: Node<'_, '_>) -> Result<Idp, MetadataError> {
         wants_signed_requests: boolean(role, "WantAuthnRequestsSigned")?.unwrap_or(false),
         scopes: scopes(entity, role)?,
         valid_until: valid_until(entity)?,
+        published: published(entity)?,
         cache_duration: cache_duration(entity)?,
     })
 }

@@ -419,3 +419,43 @@ async fn one_identity_provider_may_stand_in_a_document_of_many() {
     world.look_at(&by_stranger, NOW).await;
     assert_eq!(known(&by_stranger, NOW), Err(Unknown::NotYet));
 }
+
+#[tokio::test]
+async fn a_document_that_was_replaced_does_not_come_back() {
+    let made = |instant: &str, count: usize| {
+        let info = format!(
+            "<md:Extensions><mdrpi:PublicationInfo xmlns:mdrpi=\"urn:oasis:names:tc:SAML:metadata:rpi\" \
+             creationInstant=\"{instant}\" publisher=\"https://federation.cdl\"></mdrpi:PublicationInfo></md:Extensions>"
+        );
+        let certificate = STRANGER.certificate_base64().expect("a certificate");
+        let members = info + &strangers(count, &certificate) + &IDP.member("").expect("an entity");
+        aggregate(&members, &issue()).expect("metadata")
+    };
+    let world = World::new(&made("2026-01-01T00:00:00Z", 3)).await;
+    let place = || Place::Url { url: world.server.url(), ca_pem: None, refresh: HOUR };
+    let directory = || Some(world.directory.path().to_owned());
+    let (many, one) = (upkeep_of_many(place(), directory()), world.upkeep());
+    for upkeep in [&many, &one] {
+        world.look_at(upkeep, NOW).await;
+    }
+    assert_eq!((count(&many, NOW), known(&one, NOW)), (Ok(3), Ok("old")));
+    for (name, document_then, expected) in [
+        ("kept by somebody", made("2025-12-31T23:59:59Z", 6), 3),
+        ("of the same moment", made("2026-01-01T00:00:00Z", 6), 5),
+        ("newer", made("2026-01-01T00:00:01Z", 9), 7),
+        ("without an instant", federation(3), 3),
+    ] {
+        world.say(document(&document_then));
+        world.look_at(&many, NOW).await;
+        assert_eq!(count(&many, NOW), Ok(expected), "{name}");
+    }
+    world.say(document(&made("2027-01-01T00:00:00Z", 6)));
+    for upkeep in [&many, &one] {
+        world.look_at(upkeep, NOW).await;
+    }
+    world.say(document(&made("2026-06-01T00:00:00Z", 3)));
+    assert!(world.look_at(&one, NOW).await < LEAST_PAUSE, "of one identity provider as well");
+    let restarted = upkeep_of_many(place(), directory());
+    world.look_at(&restarted, NOW).await;
+    assert_eq!(count(&restarted, NOW), Ok(5), "nor after a restart");
+}
