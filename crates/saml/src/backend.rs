@@ -8,12 +8,8 @@ use url::Url;
 use usher_core::{Backend, ConfigError, ConfigProblem, Descriptor, SsoProvider, provider::Document};
 
 use crate::{
-    config::Settings,
-    federation::Reader,
-    hardening,
-    processors::Processors,
-    provider::{SamlProvider, Service},
-    upkeep::Upkeep,
+    config::Settings, federation::Reader, hardening, processors::Processors, provider::SamlProvider,
+    service::Service, upkeep::Upkeep,
 };
 
 /// The SAML backend. Its providers share a bound on how many messages are worked on at once; `reader` reads what is too large to be

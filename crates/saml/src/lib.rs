@@ -61,6 +61,7 @@ mod provider;
 mod request;
 mod response;
 mod sending;
+mod service;
 #[cfg(test)]
 mod testing;
 mod time;

@@ -32,9 +32,9 @@ use crate::{
     gate::{GateError, Root},
     metadata::Idp,
     person::session,
-    provider::Service,
     response::message::Status,
     sending,
+    service::Service,
     xml::SchemaError,
 };
 use answer::{Answer, AnswerError, Outcome};

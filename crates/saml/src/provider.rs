@@ -24,39 +24,20 @@ use usher_core::{
 use crate::{
     config::Settings,
     discovery::{self, ATTEMPT, DISCO, Page, Said},
-    document::ServiceProvider,
     federation::{Federation, IndexError, Key, Member},
-    keys::OwnKey,
     logout::{self, Awaited, LogoutFault, Memory},
     metadata::Idp,
-    person,
     processors::{NotWorked, Processors},
     request::{self, Request, RequestError},
-    response::{self, Question, ResponseError, Signed},
+    service::{ACS, METADATA, SLO, Service},
     upkeep::{Unknown, Upkeep},
 };
-
-/// Our assertion consumer service, below the endpoints.
-const ACS: &str = "acs";
-/// Our single logout service.
-const SLO: &str = "slo";
-/// Our metadata, and by default our entity id.
-const METADATA: &str = "metadata";
 
 pub(crate) struct SamlProvider {
     descriptor: Descriptor,
     service: Arc<Service>,
     upkeep: Upkeep,
     processors: Processors,
-}
-
-/// What is needed on another thread.
-pub(crate) struct Service {
-    pub(crate) settings: Settings,
-    pub(crate) entity_id: String,
-    acs: String,
-    disco: Url,
-    pub(crate) slo: String,
 }
 
 /// What is remembered of an attempt.
@@ -277,75 +258,6 @@ impl SamlProvider {
     }
 }
 
-impl Service {
-    pub(crate) fn new(endpoints: &Url, settings: Settings) -> Self {
-        let below = |name: &str| {
-            let mut url = endpoints.clone();
-            url.set_path(&format!("{}/{name}", endpoints.path().trim_end_matches('/')));
-            url
-        };
-        let entity_id = settings.entity_id.clone().unwrap_or_else(|| below(METADATA).into());
-        Self { settings, entity_id, acs: below(ACS).into(), disco: below(DISCO), slo: below(SLO).into() }
-    }
-
-    /// The key of our requests, if they are signed.
-    fn signs_with(&self) -> Option<&OwnKey> {
-        self.settings.keys.first().filter(|_| self.settings.signs_requests)
-    }
-
-    /// What the identity provider's operator needs to know.
-    pub(crate) fn metadata(&self) -> Document {
-        let Settings { keys, signs_requests, name_id_format, policy, is_federation, .. } = &self.settings;
-        let us = ServiceProvider {
-            entity_id: &self.entity_id,
-            acs: &self.acs,
-            disco: is_federation.then_some(&self.disco),
-            // Who cannot sign an answer has none to give.
-            slo: (!keys.is_empty()).then_some(&self.slo),
-            keys,
-            signs_requests: *signs_requests,
-            wants_signed_assertions: matches!(policy.signed, Signed::Assertion | Signed::Both),
-            name_id_format: name_id_format.as_deref(),
-        };
-        us.metadata()
-    }
-
-    /// Who the response says they are. What it is held against is the operator's and the attempt's.
-    fn prove(&self, encoded: &str, question: &Question<'_>) -> Result<Proven, ProviderError> {
-        let assertion = response::read(encoded, question).map_err(reaction)?;
-        let naming = &self.settings.naming;
-        let attributes = person::attributes(&assertion, naming, question.idp);
-        let subject = person::subject(&assertion, &attributes, naming, question);
-        Ok(Proven {
-            keepsake: Memory::of(&assertion, question.idp),
-            subject: subject.map_err(ProviderError::unverified)?,
-            evidence: person::evidence(&assertion),
-            session: person::session(&assertion, question),
-            spend: person::one_time(&assertion, question),
-            attributes,
-        })
-    }
-
-    fn question<'a>(
-        &'a self,
-        now: Timestamp,
-        skew: Duration,
-        request_id: &'a str,
-        idp: &'a Idp,
-    ) -> Question<'a> {
-        Question {
-            now,
-            skew,
-            acs: &self.acs,
-            entity_id: &self.entity_id,
-            request_id,
-            idp,
-            policy: &self.settings.policy,
-            keys: &self.settings.keys,
-        }
-    }
-}
-
 impl State {
     fn seal(&self) -> ProviderState {
         ProviderState::new(serde_json::to_string(self).expect("plain texts serialise"))
@@ -359,16 +271,6 @@ fn valid(member: Member, now: Timestamp) -> Result<Arc<Idp>, ProviderError> {
     } else {
         Err(ProviderError::unavailable(Unknown::Expired))
     }
-}
-
-/// A person and their answer.
-struct Proven {
-    keepsake: Option<Keepsake>,
-    subject: usher_core::Subject,
-    evidence: usher_core::Evidence,
-    session: Option<usher_core::provider::UpstreamSession>,
-    spend: usher_core::provider::OneTime,
-    attributes: person::Attributes,
 }
 
 #[async_trait]
@@ -513,18 +415,6 @@ impl SsoProvider for SamlProvider {
 
     async fn refresh(&self, ctx: &Ctx<'_>) -> Option<Duration> {
         Some(self.upkeep.look(ctx).await)
-    }
-}
-
-/// Whose fault each failure is.
-fn reaction(error: ResponseError) -> ProviderError {
-    match error {
-        ResponseError::Encoding | ResponseError::Gate(_) | ResponseError::Schema(_) => {
-            ProviderError::malformed(error)
-        }
-        ResponseError::Denied(_) => ProviderError::Refused(error.into()),
-        ResponseError::Rejected(_) => ProviderError::Internal(error.into()),
-        ResponseError::Unproven(_) => ProviderError::unverified(error),
     }
 }
 

@@ -16,8 +16,8 @@ use crate::{
     metadata::Idp,
     names::FORMAT_PERSISTENT,
     person::{Naming, ScopeCheck, SubjectSource},
-    provider::Service,
     response::{self, Policy, Question, ResponseError, Signed, assertion::Assertion},
+    service::Service,
 };
 
 pub(crate) const SECONDS: u64 = 1_767_225_600;

@@ -26,6 +26,7 @@ static IDP: LazyLock<SamlIdp> = LazyLock::new(|| SamlIdp {
     keys: vec![key(include_str!("../keys/idp-rsa.pem")), key(EC_PEM)],
     wants_signed_requests: false,
     scopes: vec!["ac.cdl".to_owned()],
+    single_logout: Vec::new(),
 });
 const EC_PEM: &str = include_str!("../keys/idp-ec.pem");
 static EC_DER: LazyLock<Vec<u8>> = LazyLock::new(|| {

@@ -7,7 +7,7 @@ use super::*;
 use crate::{
     names::{FORMAT_EMAIL, FORMAT_TRANSIENT},
     person,
-    provider::Service,
+    service::Service,
     testing::{assertion_signed, honest, policy, question, read as sign_in, service},
 };
 
