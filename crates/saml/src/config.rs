@@ -270,6 +270,13 @@ impl Settings {
                 "takes keys encrypted with RSA 1.5; have the identity provider use RSA-OAEP",
             );
         }
+        if self.is_federation && self.keys.is_empty() {
+            warn(
+                "keys",
+                "is missing: identity providers that want signed requests, or that encrypt, sign nobody in, and nobody can sign \
+                 out at any",
+            );
+        }
         if self.is_federation && self.naming.scopes == ScopeCheck::Off {
             warn(
                 "check_scopes",

@@ -10,7 +10,7 @@ use usher_core::{
     provider::{Organisation, Organisations, Origin, ParameterError},
 };
 
-use crate::federation::{Federation, IndexError, Key, Member};
+use crate::federation::{Federation, IndexError, Key, Listed};
 
 /// The path below the endpoints.
 pub(crate) const DISCO: &str = "disco";
@@ -79,7 +79,7 @@ impl Page<'_> {
             self.origin.filter(|_| !self.is_forgotten).and_then(|origin| Key::parse(origin.as_str()));
         let last = match origin {
             Some(key) => {
-                federation.find(key)?.map(|member| (self.organisation(member), self.link(FORGET, "1")))
+                federation.find_listed(key)?.map(|member| (self.organisation(member), self.link(FORGET, "1")))
             }
             None => None,
         };
@@ -94,11 +94,11 @@ impl Page<'_> {
         })
     }
 
-    fn organisation(&self, member: Member) -> Organisation {
-        let Member { idp, shown } = member;
-        let key = String::from(Key::of(idp.entity_id.as_str()));
+    fn organisation(&self, listed: Listed) -> Organisation {
+        let Listed { entity_id, shown } = listed;
+        let key = String::from(Key::of(&entity_id));
         let names = if shown.names.is_empty() {
-            vec![(String::new(), name_of(&shown.detail, &idp))]
+            vec![(String::new(), name_of(&shown.detail, &entity_id))]
         } else {
             shown.names
         };
@@ -112,8 +112,8 @@ impl Page<'_> {
     }
 }
 
-fn name_of(detail: &str, idp: &crate::metadata::Idp) -> String {
-    if detail.is_empty() { idp.entity_id.to_string() } else { detail.to_owned() }
+fn name_of(detail: &str, entity_id: &str) -> String {
+    (if detail.is_empty() { entity_id } else { detail }).to_owned()
 }
 
 /// What is remembered of a choice.

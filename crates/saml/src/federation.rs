@@ -18,7 +18,7 @@ mod search;
 pub use child::run as read_federation;
 pub use reader::Reader;
 
-pub(crate) use index::{Federation, IndexError, Key, Member};
+pub(crate) use index::{Federation, IndexError, Key, Listed, Member};
 pub(crate) use job::{DocumentAt, Filter, Job, Validators};
 pub(crate) use reader::{Loaded, ReadError};
 

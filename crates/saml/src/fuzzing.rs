@@ -131,8 +131,7 @@ pub fn read_federation(document: &[u8], typed: &str) -> Option<usize> {
     let (found, total) = federation.search(typed, 20).expect("what was written can be read");
     assert!(found.len() <= total && total <= federation.len());
     for member in &found {
-        let again =
-            federation.find_named(member.idp.entity_id.as_str()).expect("an index").expect("it was found");
+        let again = federation.find_named(&member.entity_id).expect("an index").expect("it was found");
         assert_eq!(again.shown, member.shown);
     }
     Some(total)

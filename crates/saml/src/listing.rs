@@ -57,10 +57,10 @@ pub async fn list_federation(
     let unusable = |error: Unknown| ListingError::Unusable(error.to_string());
     let federation = upkeep.federation(ctx.now).map_err(unusable)?;
     let unreadable = |error: IndexError| ListingError::Unusable(chain(&error));
-    let (members, total) = federation.search(typed, limit).map_err(unreadable)?;
-    let found = members.into_iter().map(|member| {
-        let name = member.shown.names.first().map(|(_, name)| name.clone()).unwrap_or_default();
-        [member.idp.entity_id.to_string(), name, member.shown.detail]
+    let (listed, total) = federation.search(typed, limit).map_err(unreadable)?;
+    let found = listed.into_iter().map(|one| {
+        let name = one.shown.names.first().map(|(_, name)| name.clone()).unwrap_or_default();
+        [one.entity_id, name, one.shown.detail]
     });
     let report = &federation.report;
     Ok(Listing {

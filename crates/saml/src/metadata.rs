@@ -140,7 +140,7 @@ pub(crate) enum MetadataError {
     BadKeys(#[source] KeyError),
     #[error("has no SingleSignOnService for HTTP-Redirect or HTTP-POST with an http or https address")]
     NoEndpoint,
-    #[error("has a shibmd:Scope that is no regular expression")]
+    #[error("has a shibmd:Scope that is no regular expression, or more of them than anybody needs")]
     Scope,
     #[error("is not signed as metadata is: {0}")]
     Signature(#[from] GateError),

@@ -188,7 +188,7 @@ impl Upkeep {
         match &self.way {
             Way::File(path) => {
                 self.look_at_file(path, &mut looks, ctx.now).await;
-                FILE_PAUSE
+                if looks.failures == 0 { FILE_PAUSE } else { self.pause(LEAST_PAUSE, looks.failures, ctx) }
             }
             Way::Url(address) => {
                 if let Some(copy) = address.copy.as_ref().filter(|_| !looks.has_tried_copy) {
@@ -234,11 +234,16 @@ impl Upkeep {
                 self.take_apart(DocumentAt::File(path.to_owned()), now).await.map(drop)
             }
         };
-        if let Err(LookError::NotWorked(_) | LookError::Read(ReadError::TimedOut | ReadError::Process(_))) =
-            &taken
-        {
-            // It was not looked at.
+        let was_read = match &taken {
+            Err(LookError::NotWorked(_)) => false,
+            Err(LookError::Read(error)) => error.is_about_the_document(),
+            Ok(()) | Err(_) => true,
+        };
+        if was_read {
+            looks.failures = 0;
+        } else {
             looks.stamp = None;
+            looks.failures = looks.failures.saturating_add(1);
         }
         match taken {
             Ok(()) => tracing::info!(idp = %self.whose, "the metadata has changed and was read again"),

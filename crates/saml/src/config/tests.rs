@@ -361,7 +361,7 @@ fn a_federation_is_of_many_and_each_limited_to_its_scopes() {
     let careless = files.read(&json!({ "federation": {}, "check_scopes": false }));
     assert_eq!(careless.naming.scopes, ScopeCheck::Off);
     let warned: Vec<_> = careless.warnings().into_iter().map(|warning| warning.path).collect();
-    assert_eq!(warned, ["check_scopes"]);
+    assert_eq!(warned, ["keys", "check_scopes"]);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::{fs::File, io, os::unix::fs::FileExt as _};
 
 use data_encoding::BASE64URL_NOPAD;
 use openssl::sha::sha256;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use usher_core::Timestamp;
 
 use super::{
@@ -30,6 +30,25 @@ pub(crate) struct Key([u8; 16]);
 pub(crate) struct Member {
     pub(crate) idp: Idp,
     pub(crate) shown: Shown,
+}
+
+/// What of it people are shown. Its keys and patterns are not even looked at: whoever searches would have all of them read.
+#[derive(Clone, Debug)]
+pub(crate) struct Listed {
+    pub(crate) entity_id: String,
+    pub(crate) shown: Shown,
+}
+
+/// The part of a [`Member`] that is.
+#[derive(Deserialize)]
+struct Front {
+    idp: Named,
+    shown: Shown,
+}
+
+#[derive(Deserialize)]
+struct Named {
+    entity_id: String,
 }
 
 /// All of them.
@@ -161,8 +180,17 @@ impl Federation {
 
     /// The identity provider of that key.
     pub(crate) fn find(&self, key: Key) -> Result<Option<Member>, IndexError> {
+        self.position(key).map(|position| self.record(position)).transpose()
+    }
+
+    /// What people are shown of it.
+    pub(crate) fn find_listed(&self, key: Key) -> Result<Option<Listed>, IndexError> {
+        self.position(key).map(|position| self.listed(position)).transpose()
+    }
+
+    fn position(&self, key: Key) -> Option<usize> {
         let found = self.by_key.binary_search_by_key(&key, |position| self.entries[*position as usize].key);
-        found.ok().map(|at| self.member(self.by_key[at] as usize)).transpose()
+        found.ok().map(|at| self.by_key[at] as usize)
     }
 
     /// The identity provider of that name.
@@ -172,7 +200,7 @@ impl Federation {
     }
 
     /// Those that fit what somebody typed, the best `limit` of them, and how many there are. Whoever is to be hidden is none of them.
-    pub(crate) fn search(&self, typed: &str, limit: usize) -> Result<(Vec<Member>, usize), IndexError> {
+    pub(crate) fn search(&self, typed: &str, limit: usize) -> Result<(Vec<Listed>, usize), IndexError> {
         let query = search::Query::new(typed);
         let mut start = 0;
         let parts = self.entries.iter().map(|entry| {
@@ -181,8 +209,8 @@ impl Federation {
             (!entry.is_hidden).then_some(part)
         });
         let (best, total) = query.best(parts, limit);
-        let members = best.into_iter().map(|position| self.member(position)).collect::<Result<_, _>>()?;
-        Ok((members, total))
+        let found = best.into_iter().map(|position| self.listed(position)).collect::<Result<_, _>>()?;
+        Ok((found, total))
     }
 
     /// Whether all of it has expired.
@@ -190,7 +218,12 @@ impl Federation {
         self.report.valid_until.is_none_or(|until| now < until)
     }
 
-    fn member(&self, position: usize) -> Result<Member, IndexError> {
+    fn listed(&self, position: usize) -> Result<Listed, IndexError> {
+        let Front { idp: Named { entity_id }, shown } = self.record(position)?;
+        Ok(Listed { entity_id, shown })
+    }
+
+    fn record<T: DeserializeOwned>(&self, position: usize) -> Result<T, IndexError> {
         let entry = self.entries[position];
         let mut record = vec![0; entry.length as usize];
         self.file.read_exact_at(&mut record, entry.offset)?;

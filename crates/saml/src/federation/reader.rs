@@ -70,6 +70,13 @@ pub(crate) enum ReadError {
     Refused(String),
 }
 
+impl ReadError {
+    /// Whether another try would find the same.
+    pub(crate) fn is_about_the_document(&self) -> bool {
+        matches!(self, Self::Refused(_))
+    }
+}
+
 impl Reader {
     /// `path` with `arguments`.
     #[must_use]

@@ -77,7 +77,7 @@ impl Place {
 
 fn found(federation: &Federation, typed: &str) -> Vec<String> {
     let (members, _) = federation.search(typed, 20).expect("a search");
-    members.iter().map(|member| member.idp.entity_id.to_string()).collect()
+    members.into_iter().map(|member| member.entity_id).collect()
 }
 
 #[tokio::test]

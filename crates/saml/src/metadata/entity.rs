@@ -16,6 +16,8 @@ use crate::{
 
 /// More keys than an identity provider in the middle of a rollover has.
 const MAX_KEYS: usize = 8;
+/// More patterns of scopes than any organisation has: each is compiled for each of its people.
+const MAX_PATTERNS: usize = 16;
 /// More scopes than any organisation has.
 const MAX_SCOPES: usize = 256;
 
@@ -127,6 +129,9 @@ fn scopes(entity: Node<'_, '_>, role: Node<'_, '_>) -> Result<Option<Vec<Scope>>
         let extensions = node.children().filter(|child| is(*child, MD, "Extensions"));
         let scopes = extensions.flat_map(|node| node.children()).filter(|node| is(*node, SHIBMD, "Scope"));
         let scopes = scopes.take(MAX_SCOPES).map(scope).collect::<Result<Vec<_>, _>>()?;
+        if scopes.iter().filter(|scope| matches!(scope, Scope::Pattern(_))).count() > MAX_PATTERNS {
+            return Err(MetadataError::Scope);
+        }
         if !scopes.is_empty() {
             return Ok(Some(scopes));
         }

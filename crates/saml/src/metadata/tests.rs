@@ -220,4 +220,9 @@ fn a_pattern_of_scopes_is_anchored_and_bounded() {
     for pattern in ["(", "a)|(b", "(a{1000}){1000}", &"a".repeat(257)] {
         assert_eq!(with(pattern).err(), Some("Scope".to_owned()), "{pattern}");
     }
+    for (count, expected) in [(16, None), (17, Some("Scope".to_owned()))] {
+        let idp = SamlIdp { scopes: vec!["a".to_owned(); count], ..IDP.clone() };
+        let read = read(&idp.metadata().expect("metadata").replace("regexp=\"false\"", "regexp=\"true\""));
+        assert_eq!(read.err(), expected, "{count} patterns");
+    }
 }

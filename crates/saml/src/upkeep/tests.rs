@@ -459,3 +459,18 @@ async fn a_document_that_was_replaced_does_not_come_back() {
     world.look_at(&restarted, NOW).await;
     assert_eq!(count(&restarted, NOW), Ok(5), "nor after a restart");
 }
+
+#[tokio::test]
+async fn a_file_that_could_not_be_read_is_read_later_though_it_has_not_changed() {
+    let world = World::new("").await;
+    let path = world.directory.path().join("federation.xml");
+    fs::write(&path, federation(3)).expect("a file");
+    let index = world.directory.path().join("index");
+    let upkeep = upkeep_of_many(Place::File { path, first: None, stamp: None }, Some(index.clone()));
+    let pauses = [world.look_at(&upkeep, NOW).await, world.look_at(&upkeep, NOW).await];
+    assert_eq!(count(&upkeep, NOW), Err(Unknown::NotYet), "there is no place for its index");
+    assert!(pauses[0] > FILE_PAUSE && pauses[1] > pauses[0], "less and less often: {pauses:?}");
+    fs::create_dir(&index).expect("a directory");
+    assert_eq!(world.look_at(&upkeep, NOW).await, FILE_PAUSE);
+    assert_eq!(count(&upkeep, NOW), Ok(3));
+}

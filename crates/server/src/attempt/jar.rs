@@ -150,7 +150,11 @@ impl Jar {
     pub(super) fn make_room(&self, own: &Handle, new_bytes: usize) -> Vec<Handle> {
         let size = |(handle, value): &(Handle, String)| cookie_name(handle).len() + value.len() + "=; ".len();
         let others = || self.cookies.iter().filter(|(handle, _)| handle != own);
-        let mut total = new_bytes + others().map(size).sum::<usize>();
+        // Those stay: they are one or two for a provider.
+        let lasting = self.keepsakes.iter().map(|(provider, occasion, value)| {
+            occasion.prefix().len() + provider.as_str().len() + value.len() + "=; ".len()
+        });
+        let mut total = new_bytes + others().map(size).sum::<usize>() + lasting.sum::<usize>();
         let mut dropped = Vec::new();
         for cookie in others() {
             if total <= MAX_JAR_BYTES {
@@ -271,6 +275,17 @@ mod tests {
         let dropped = jar.make_room(&Handle::generate(&OsEntropy), 1000);
         assert_eq!(dropped, handles[..16], "the sixteen oldest of twenty: four and the new one fit in 6 KiB");
         assert!(Jar::default().make_room(&handles[0], MAX_COOKIE_BYTES).is_empty());
+    }
+
+    #[test]
+    fn keepsakes_stay_and_attempts_make_room_for_them() {
+        let handles: Vec<_> = (0..4).map(|_| Handle::generate(&OsEntropy)).collect();
+        let attempts = handles.iter().map(|handle| format!("{}={}", cookie_name(handle), "v".repeat(1200)));
+        let header = attempts.collect::<Vec<_>>().join("; ");
+        let new = Handle::generate(&OsEntropy);
+        assert!(Jar::parse([header.as_str()]).make_room(&new, 1200).is_empty());
+        let header = format!("{header}; __Host-ushersession-a={}", "v".repeat(1200));
+        assert_eq!(Jar::parse([header.as_str()]).make_room(&new, 1200), handles[..1]);
     }
 
     #[test]
