@@ -1,0 +1,158 @@
+//! Documents of many, and one identity provider in them, while Usher runs.
+
+use usher_lab::scripted::saml::federation::{aggregate, strangers};
+
+use super::*;
+
+/// Of whoever is in the federation.
+fn upkeep_of_many(place: Place, cache_dir: Option<PathBuf>) -> Upkeep {
+    let id = ProviderId::parse("corp").expect("an id");
+    let source =
+        Source { whose: Whose::Many(Filter::default()), place, signers: vec![key_of(&OURS)], cache_dir };
+    Upkeep::new(source, &id, Processors::half(), Reader::here()).expect("upkeep")
+}
+
+/// Members of a federation: `count` strangers and the one that is known.
+fn federation(count: usize) -> String {
+    let certificate = STRANGER.certificate_base64().expect("a certificate");
+    let members = strangers(count, &certificate) + &IDP.member("").expect("an entity");
+    aggregate(&members, &issue()).expect("metadata")
+}
+
+/// How many there are.
+fn count(upkeep: &Upkeep, now: Timestamp) -> Result<usize, Unknown> {
+    upkeep.federation(now).map(|federation| federation.len())
+}
+
+#[tokio::test]
+async fn a_federation_is_read_again_and_the_last_good_one_is_kept_over_failures_and_restarts() {
+    let world = World::new(&federation(3)).await;
+    let place = || Place::Url { url: world.server.url(), ca_pem: None, refresh: HOUR };
+    let directory = || Some(world.directory.path().to_owned());
+    let upkeep = upkeep_of_many(place(), directory());
+    assert_eq!(count(&upkeep, NOW), Err(Unknown::NotYet));
+    assert!(world.look_at(&upkeep, NOW).await > LEAST_PAUSE);
+    assert_eq!(count(&upkeep, NOW), Ok(3));
+    let changed = federation(6).replacen("/idp/sso", "/idp/ssp", 1);
+    for (name, reply) in [
+        ("changed on the way", document(&changed)),
+        ("away", Reply::Cut),
+        ("cut short", Reply::CutShort { body: federation(6).into() }),
+    ] {
+        world.say(reply);
+        assert!(world.look_at(&upkeep, NOW).await < LEAST_PAUSE, "{name}: it is tried again soon");
+        assert_eq!(count(&upkeep, NOW), Ok(3), "{name}");
+    }
+    assert_eq!(world.copies().len(), 1, "{:?}", world.copies());
+    let mode = fs::metadata(&world.copies()[0]).expect("a copy").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let restarted = upkeep_of_many(place(), directory());
+    world.look_at(&restarted, NOW).await;
+    assert_eq!(count(&restarted, NOW), Ok(3), "the last run's");
+    world.say(document(&federation(6)));
+    world.look_at(&restarted, NOW).await;
+    assert_eq!(count(&restarted, NOW), Ok(5));
+    fs::write(&world.copies()[0], changed).expect("a file");
+    world.say(Reply::Cut);
+    let deceived = upkeep_of_many(place(), directory());
+    world.look_at(&deceived, NOW).await;
+    assert_eq!(count(&deceived, NOW), Err(Unknown::NotYet), "somebody wrote to the directory");
+}
+
+#[tokio::test]
+async fn a_federation_that_has_not_changed_is_not_sent_again() {
+    let text = federation(3);
+    let world = World::new("").await;
+    let headers = vec![("etag".to_owned(), "\"one\"".to_owned())];
+    let Reply::Answer { status, body, .. } = document(&text) else { panic!("an answer") };
+    world.say(Reply::Answer { status, headers, body });
+    let upkeep = upkeep_of_many(Place::Url { url: world.server.url(), ca_pem: None, refresh: HOUR }, None);
+    world.look_at(&upkeep, NOW).await;
+    world.say(Reply::new(304, "text/plain", ""));
+    assert!(world.look_at(&upkeep, NOW).await > LEAST_PAUSE, "no failure");
+    assert_eq!(count(&upkeep, NOW), Ok(3));
+    let asked = world.asked.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    assert_eq!(asked, [None, Some("\"one\"".to_owned())]);
+    let restarted = upkeep_of_many(Place::Url { url: world.server.url(), ca_pem: None, refresh: HOUR }, None);
+    world.look_at(&restarted, NOW).await;
+    assert_eq!(count(&restarted, NOW), Err(Unknown::NotYet), "304 to whoever has nothing says nothing");
+}
+
+#[tokio::test]
+async fn one_identity_provider_may_stand_in_a_document_of_many() {
+    let large = federation(400);
+    assert!(large.len() > MAX_BYTES);
+    let world = World::new(&large).await;
+    let by_url = world.upkeep();
+    world.look_at(&by_url, NOW).await;
+    assert_eq!(known(&by_url, NOW), Ok("old"));
+    world.say(Reply::Cut);
+    let restarted = world.upkeep();
+    world.look_at(&restarted, NOW).await;
+    assert_eq!(known(&restarted, NOW), Ok("old"), "by its copy");
+
+    let path = world.directory.path().join("federation.xml");
+    fs::write(&path, &large).expect("a file");
+    let in_file = || Place::File { path: path.clone(), first: None, stamp: None };
+    let by_file = upkeep(in_file(), None, vec![key_of(&OURS)]);
+    world.look_at(&by_file, NOW).await;
+    assert_eq!(known(&by_file, NOW), Ok("old"));
+    let by_stranger = upkeep(in_file(), None, vec![key_of(&STRANGER)]);
+    world.look_at(&by_stranger, NOW).await;
+    assert_eq!(known(&by_stranger, NOW), Err(Unknown::NotYet));
+}
+
+#[tokio::test]
+async fn a_document_that_was_replaced_does_not_come_back() {
+    let made = |instant: &str, count: usize| {
+        let info = format!(
+            "<md:Extensions><mdrpi:PublicationInfo xmlns:mdrpi=\"urn:oasis:names:tc:SAML:metadata:rpi\" \
+             creationInstant=\"{instant}\" publisher=\"https://federation.cdl\"></mdrpi:PublicationInfo></md:Extensions>"
+        );
+        let certificate = STRANGER.certificate_base64().expect("a certificate");
+        let members = info + &strangers(count, &certificate) + &IDP.member("").expect("an entity");
+        aggregate(&members, &issue()).expect("metadata")
+    };
+    let world = World::new(&made("2026-01-01T00:00:00Z", 3)).await;
+    let place = || Place::Url { url: world.server.url(), ca_pem: None, refresh: HOUR };
+    let directory = || Some(world.directory.path().to_owned());
+    let (many, one) = (upkeep_of_many(place(), directory()), world.upkeep());
+    for upkeep in [&many, &one] {
+        world.look_at(upkeep, NOW).await;
+    }
+    assert_eq!((count(&many, NOW), known(&one, NOW)), (Ok(3), Ok("old")));
+    for (name, document_then, expected) in [
+        ("kept by somebody", made("2025-12-31T23:59:59Z", 6), 3),
+        ("of the same moment", made("2026-01-01T00:00:00Z", 6), 5),
+        ("newer", made("2026-01-01T00:00:01Z", 9), 7),
+        ("without an instant", federation(3), 3),
+    ] {
+        world.say(document(&document_then));
+        world.look_at(&many, NOW).await;
+        assert_eq!(count(&many, NOW), Ok(expected), "{name}");
+    }
+    world.say(document(&made("2027-01-01T00:00:00Z", 6)));
+    for upkeep in [&many, &one] {
+        world.look_at(upkeep, NOW).await;
+    }
+    world.say(document(&made("2026-06-01T00:00:00Z", 3)));
+    assert!(world.look_at(&one, NOW).await < LEAST_PAUSE, "of one identity provider as well");
+    let restarted = upkeep_of_many(place(), directory());
+    world.look_at(&restarted, NOW).await;
+    assert_eq!(count(&restarted, NOW), Ok(5), "nor after a restart");
+}
+
+#[tokio::test]
+async fn a_file_that_could_not_be_read_is_read_later_though_it_has_not_changed() {
+    let world = World::new("").await;
+    let path = world.directory.path().join("federation.xml");
+    fs::write(&path, federation(3)).expect("a file");
+    let index = world.directory.path().join("index");
+    let upkeep = upkeep_of_many(Place::File { path, first: None, stamp: None }, Some(index.clone()));
+    let pauses = [world.look_at(&upkeep, NOW).await, world.look_at(&upkeep, NOW).await];
+    assert_eq!(count(&upkeep, NOW), Err(Unknown::NotYet), "there is no place for its index");
+    assert!(pauses[0] > FILE_PAUSE && pauses[1] > pauses[0], "less and less often: {pauses:?}");
+    fs::create_dir(&index).expect("a directory");
+    assert_eq!(world.look_at(&upkeep, NOW).await, FILE_PAUSE);
+    assert_eq!(count(&upkeep, NOW), Ok(3));
+}
