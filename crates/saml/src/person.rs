@@ -210,12 +210,14 @@ fn is_in_scope(value: &str, idp: &Idp, check: ScopeCheck) -> bool {
     is_limited && value.rsplit_once('@').is_some_and(|(_, scope)| idp.speaks_for(scope))
 }
 
-/// As Shibboleth writes them: `https://idp!https://sp!name`.
+/// As Shibboleth writes them: `https://idp!https://sp!name`. Without any qualifier, the name alone.
 fn joined(name: &NameId) -> String {
     let value = without_layout(&name.value);
     match (&name.name_qualifier, &name.sp_name_qualifier) {
-        (Some(idp), Some(sp)) => format!("{idp}!{sp}!{value}"),
-        _ => value.to_owned(),
+        (None, None) => value.to_owned(),
+        (idp, sp) => {
+            format!("{}!{}!{value}", idp.as_deref().unwrap_or_default(), sp.as_deref().unwrap_or_default())
+        }
     }
 }
 

@@ -260,7 +260,8 @@ fn read_value(node: Node<'_, '_>) -> Result<Value, SchemaError> {
     let Ok(mut parts) = Sequence::of(node, "AttributeValue") else { return Ok(Value::Other) };
     let name = parts.optional(SAML, "NameID");
     match (name, parts.end()) {
-        (Some(name), Ok(())) => NameId::read(name).map(Value::Name),
+        // One that is odd is a value that cannot be told, and no reason to let nobody in.
+        (Some(name), Ok(())) => Ok(NameId::read(name).map_or(Value::Other, Value::Name)),
         _ => Ok(Value::Other),
     }
 }

@@ -6,7 +6,7 @@ mod cost;
 mod decryption;
 mod signatures;
 
-use usher_lab::scripted::saml::{Protection, Seal, Signing, Transport};
+use usher_lab::scripted::saml::{Protection, Response, Seal, Signing, Transport};
 
 use super::*;
 use crate::testing::{
@@ -144,10 +144,42 @@ fn a_status_that_says_no_is_told_apart_from_one_that_says_we_are_wrong() {
         let error = read(&unsigned).expect_err("nobody was signed in");
         assert!(matches!(error, ResponseError::Denied(_)), "{top} {detail:?}: {error:?}");
     }
+    // The same around an assertion that counts: it is the status alone that says no.
+    let whole = Response { assertion: honest().assertion, ..status("Responder", Some("AuthnFailed")) };
+    for protection in [response_signed(), crate::testing::assertion_signed()] {
+        let error = read(&whole.xml(&protection).expect("a response")).expect_err("it says no");
+        assert!(matches!(error, ResponseError::Denied(_)), "{error:?}");
+    }
     let forged = status("Requester", None).xml(&response_signed()).expect("a response");
     let forged = forged.replacen("Requester", "Responder", 1);
     let error = read(&forged).expect_err("the signature is broken");
     assert!(matches!(error, ResponseError::Unproven(Unproven::Signature)), "{error:?}");
+}
+
+#[test]
+fn what_its_schema_demands_must_be_there() {
+    // In what is not signed, which is read as strictly: one is taken away, and nothing else.
+    let whole = honest().xml(&crate::testing::assertion_signed()).expect("a response");
+    let status = {
+        let start = whole.find("<samlp:Status>").expect("a status");
+        let end = whole.find("</samlp:Status>").expect("its end") + "</samlp:Status>".len();
+        whole[start..end].to_owned()
+    };
+    let attribute = |name: &str| {
+        let start = whole.find(&format!(" {name}=")).expect(name);
+        let length = whole[start + name.len() + 3..].find('"').expect("its end") + name.len() + 4;
+        whole[start..start + length].to_owned()
+    };
+    for (name, part, expected) in [
+        ("Status", status, "Schema(Missing(\"Status\"))"),
+        ("Version", attribute("Version"), "Schema(NoAttribute(\"Version\"))"),
+        ("IssueInstant", attribute("IssueInstant"), "Schema(NoAttribute(\"IssueInstant\"))"),
+        ("ID", attribute("ID"), "Gate(NoId)"),
+    ] {
+        let error = read(&whole.replacen(&part, "", 1)).expect_err(name);
+        assert_eq!(format!("{error:?}"), expected, "{name}");
+    }
+    assert!(read(&whole).is_ok());
 }
 
 #[test]

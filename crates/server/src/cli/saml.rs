@@ -4,7 +4,7 @@ use std::{fmt::Write as _, path::Path};
 
 use anyhow::{Context as _, bail};
 use clap::Subcommand;
-use rustix::process::{Resource, Rlimit, nice, setrlimit};
+use rustix::process::{Resource, Rlimit, Signal, nice, set_parent_process_death_signal, setrlimit};
 use usher_core::{Ctx, ProviderId};
 use usher_saml::ListingError;
 
@@ -60,6 +60,8 @@ async fn read_federation() -> anyhow::Result<()> {
     // Neither is there everywhere, or allowed, and both can be done without.
     let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
     let _ = nice(NICENESS);
+    // Whoever waits for the answer is gone, and so is the file that it is for.
+    set_parent_process_death_signal(Some(Signal::KILL)).context("this process would outlive the other")?;
     let limit = Rlimit { current: Some(MAX_ADDRESSES), maximum: Some(MAX_ADDRESSES) };
     setrlimit(Resource::As, limit).context("memory cannot be limited")?;
     let output = std::io::stdout().lock();

@@ -5,6 +5,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use anyhow::{Context as _, ensure};
@@ -13,6 +14,7 @@ use serde_json::{Value, json};
 use usher_lab::{
     browser::Page,
     real::{pysaml2::Setup, simplesamlphp::SimpleSamlPhp},
+    scripted::{Reply, ScriptedServer},
     usher::Usher,
 };
 
@@ -171,6 +173,13 @@ impl Scene {
         more: &Value,
         edit: impl FnOnce(&mut Portal),
     ) -> anyhow::Result<Self> {
+        let scene = Self::starting(kind, more, edit).await?;
+        scene.knows(OTHERS + 2).await?;
+        Ok(scene)
+    }
+
+    /// The same, whether Usher knows the federation yet or not.
+    async fn starting(kind: Kind, more: &Value, edit: impl FnOnce(&mut Portal)) -> anyhow::Result<Self> {
         let (harbour, hills) = (simplesamlphp().await?, pysaml2().await?);
         let name = unique("hill-");
         hills.set_up(&name, &Setup::default(), None).await?;
@@ -191,9 +200,7 @@ impl Scene {
         let service = metadata_of(&world).await?;
         harbour.register(&unique("usher-"), &service, &json!({}))?;
         hills.set_up(&name, &Setup::default(), Some(&service)).await?;
-        let scene = Self { world, metadata, members };
-        scene.knows(OTHERS + 2).await?;
-        Ok(scene)
+        Ok(Self { world, metadata, members })
     }
 
     /// Waits until Usher knows that many identity providers.
@@ -390,6 +397,48 @@ fn an_operator_sees_who_is_in_a_federation_and_why_somebody_is_not() -> anyhow::
             let (is_done, found, told) = list(section, &arguments)?;
             assert!(!is_done && found.is_empty() && told.contains(expected), "{name}: {found} {told}");
         }
+        Ok(())
+    })
+}
+
+#[test]
+fn a_federation_by_url_outlives_a_restart_though_nobody_answers_there() -> anyhow::Result<()> {
+    run(async {
+        let said = Arc::new(Mutex::new(Reply::Cut));
+        let answer = Arc::clone(&said);
+        let place = ScriptedServer::start(move |_| {
+            std::future::ready(answer.lock().unwrap_or_else(PoisonError::into_inner).clone())
+        })
+        .await?;
+        let directory = tempfile::tempdir()?;
+        let more = json!({ "metadata_file": null, "metadata_url": place.url(), "metadata_cache_dir": directory.path() });
+        let mut scene = Scene::starting(Kind::Sqlite, &more, |_| ()).await?;
+        let (status, text) = scene.world.person("alice").sign_in().await?.page();
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "nothing was fetched yet: {text}");
+        let document = fs::read(scene.metadata.directory.join("federation.xml"))?;
+        *said.lock().unwrap_or_else(PoisonError::into_inner) =
+            Reply::new(200, "application/samlmetadata+xml", document);
+        scene.knows(OTHERS + 2).await?;
+        let alice = lands_from(&scene.world, "alice", "harbour", HARBOUR).await?;
+        assert_eq!(alice.field("user_id")?, scene.world.eng("alice"));
+
+        *said.lock().unwrap_or_else(PoisonError::into_inner) = Reply::Cut;
+        scene.world.usher.kill()?;
+        scene.world.usher.start_again().await?;
+        logs(&scene.world, "the metadata of the last run is used until it is fetched anew").await?;
+        let again = lands_from(&scene.world, "alice", "harbour", HARBOUR).await?;
+        assert_eq!(again.field("user_id")?, alice.field("user_id")?);
+
+        // Somebody writes to the directory meanwhile: the copy is verified like the document.
+        let copies: Vec<_> = fs::read_dir(directory.path())?.collect::<Result<_, _>>()?;
+        ensure!(copies.len() == 1, "one copy, and no index that has a name: {copies:?}");
+        let forged = fs::read_to_string(copies[0].path())?.replacen(HILL, "Dale University", 1);
+        fs::write(copies[0].path(), forged)?;
+        scene.world.usher.stop().await?;
+        scene.world.usher.start_again().await?;
+        logs(&scene.world, "metadata cannot be had, so that nobody signs in there").await?;
+        let (status, text) = scene.world.person("alice").sign_in().await?.page();
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{text}");
         Ok(())
     })
 }
