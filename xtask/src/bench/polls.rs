@@ -17,6 +17,8 @@ pub(super) struct Polls {
     pub(super) count: f64,
     /// The most processor time of its thread that one took.
     pub(super) most_cpu_ms: f64,
+    /// The same of 9,999 of 10,000.
+    pub(super) p9999_cpu_ms: f64,
     /// How long 999 of 1000 took at most by the clock.
     pub(super) p999_wall_ms: f64,
 }
@@ -47,6 +49,7 @@ fn read(line: &str) -> Option<Polls> {
     Some(Polls {
         count: number("polls")?,
         most_cpu_ms: number("most_cpu_us")? / 1000.0,
+        p9999_cpu_ms: number("p9999_cpu_us")? / 1000.0,
         p999_wall_ms: number("p999_wall_us")? / 1000.0,
     })
 }
@@ -57,10 +60,10 @@ mod tests {
 
     #[test]
     fn a_line_of_the_log_is_read() {
-        let line = "2026-01-01T00:00:00Z  INFO usher_server::polls: polls were timed polls=1200 most_cpu_us=750 p999_wall_us=12000";
+        let line = "2026-01-01T00:00:00Z  INFO usher_server::polls: polls were timed polls=1200 most_cpu_us=750 p9999_cpu_us=500 p999_wall_us=12000";
         let polls = read(line).expect("it is one");
-        let numbers = [polls.count, polls.most_cpu_ms, polls.p999_wall_ms];
-        assert_eq!(numbers.map(|number| format!("{number}")), ["1200", "0.75", "12"]);
+        let numbers = [polls.count, polls.most_cpu_ms, polls.p9999_cpu_ms, polls.p999_wall_ms];
+        assert_eq!(numbers.map(|number| format!("{number}")), ["1200", "0.75", "0.5", "12"]);
         assert!(read("polls were timed").is_none());
     }
 }

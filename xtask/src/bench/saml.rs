@@ -102,6 +102,11 @@ pub(super) async fn figures(
             most(|round| round.polls.most_cpu_ms),
             MOST_POLL_CPU_MS,
         ),
+        Figure::new(
+            "p9999_poll_cpu_ms",
+            "the same of 9,999 of 10,000 (ms)",
+            most(|round| round.polls.p9999_cpu_ms),
+        ),
         Figure::at_most(
             "poll_wall_p999_ms",
             "999 of 1000 polls take at most (ms)",
