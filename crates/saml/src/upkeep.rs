@@ -44,6 +44,8 @@ pub(crate) struct Upkeep {
     whose: Whose,
     signers: Vec<IdpKey>,
     known: RwLock<Known>,
+    /// When the newest document was made that has been known.
+    newest: std::sync::Mutex<Option<Timestamp>>,
     way: Way,
     /// Where files may be made.
     directory: Option<PathBuf>,
@@ -141,7 +143,8 @@ impl Upkeep {
         };
         let looks = Looks { stamp, has_tried_copy: false, failures: 0, validators: Validators::default() };
         let (known, looks) = (RwLock::new(known), Mutex::new(looks));
-        Ok(Self { whose, signers, known, way, directory: cache_dir, processors, reader, looks })
+        let newest = std::sync::Mutex::new(None);
+        Ok(Self { whose, signers, known, newest, way, directory: cache_dir, processors, reader, looks })
     }
 
     /// The entity id of the one identity provider; `None` of a federation.
@@ -362,9 +365,13 @@ impl Upkeep {
         // Whoever writes a file has decided what is in it; on the way from a URL it may be what was true once.
         if let Way::Url(_) = &self.way {
             let before = self.known();
-            if known.published().zip(before.published()).is_some_and(|(new, old)| new < old) {
+            let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+            if known.published().zip(*newest).is_some_and(|(new, newest)| new < newest) {
                 return Err(LookError::Older);
             }
+            // One that does not say when it was made is none to compare with, and makes nobody forget.
+            *newest = (*newest).max(known.published());
+            drop(newest);
             if matches!(before, Known::Nothing) && !self.signers.is_empty() && known.valid_until().is_none() {
                 let idp = &self.whose;
                 tracing::warn!(%idp, "the metadata has no `validUntil`: whoever keeps a copy of it can give it to us for ever");

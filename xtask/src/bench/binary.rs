@@ -2,7 +2,6 @@
 //! and the load generator.
 
 use std::{
-    fs,
     path::{Path, PathBuf},
     process::Stdio,
 };
@@ -32,8 +31,10 @@ pub(super) async fn programs(
     }
     for built in build("usher", profile, &packages, progress).await? {
         let name = built.file_name().context("an executable has a name")?;
-        fs::copy(&built, directory.join(name))
-            .with_context(|| format!("{} cannot be copied", built.display()))?;
+        // By another process: one that is started by this one meanwhile would have the file open for writing for a moment, and
+        // nobody could run it (ETXTBSY).
+        let copy = tokio::process::Command::new("cp").arg(&built).arg(directory.join(name)).status().await?;
+        ensure!(copy.success(), "{} cannot be copied", built.display());
     }
     Ok(directory.join("usher"))
 }

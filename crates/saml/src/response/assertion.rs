@@ -245,7 +245,7 @@ fn read_attributes(statement: Node<'_, '_>, attributes: &mut Vec<Attribute>) -> 
         let mut values = Sequence::of(node, "Attribute")?;
         let mut read = Vec::new();
         while let Some(value) = values.optional(SAML, "AttributeValue") {
-            read.push(read_value(value)?);
+            read.push(read_value(value));
         }
         values.end()?;
         attributes.push(Attribute { name, values: read });
@@ -253,16 +253,16 @@ fn read_attributes(statement: Node<'_, '_>, attributes: &mut Vec<Attribute>) -> 
     Ok(())
 }
 
-fn read_value(node: Node<'_, '_>) -> Result<Value, SchemaError> {
+fn read_value(node: Node<'_, '_>) -> Value {
     if let Some(text) = plain_text(node) {
-        return Ok(Value::Text(text.to_owned()));
+        return Value::Text(text.to_owned());
     }
-    let Ok(mut parts) = Sequence::of(node, "AttributeValue") else { return Ok(Value::Other) };
+    let Ok(mut parts) = Sequence::of(node, "AttributeValue") else { return Value::Other };
     let name = parts.optional(SAML, "NameID");
     match (name, parts.end()) {
         // One that is odd is a value that cannot be told, and no reason to let nobody in.
-        (Some(name), Ok(())) => Ok(NameId::read(name).map_or(Value::Other, Value::Name)),
-        _ => Ok(Value::Other),
+        (Some(name), Ok(())) => NameId::read(name).map_or(Value::Other, Value::Name),
+        _ => Value::Other,
     }
 }
 

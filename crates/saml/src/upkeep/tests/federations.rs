@@ -126,6 +126,7 @@ async fn a_document_that_was_replaced_does_not_come_back() {
         ("of the same moment", made("2026-01-01T00:00:00Z", 6), 5),
         ("newer", made("2026-01-01T00:00:01Z", 9), 7),
         ("without an instant", federation(3), 3),
+        ("kept by somebody, after that", made("2026-01-01T00:00:00Z", 6), 3),
     ] {
         world.say(document(&document_then));
         world.look_at(&many, NOW).await;
