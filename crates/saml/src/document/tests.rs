@@ -72,3 +72,36 @@ fn our_metadata_has_our_name_our_address_and_our_certificates() {
         assert_eq!(acs.attribute("Binding"), Some(BINDING_POST));
     }
 }
+
+#[test]
+fn all_our_keys_are_there_while_one_takes_over_from_the_other() {
+    let next = usher_lab::scripted::saml::SamlKey::rsa(2048).expect("a key");
+    let pem = (next.private_pem().expect("a key"), next.certificate_pem().expect("a certificate"));
+    let mut keys = our_keys();
+    keys.push(OwnKey::read(pem.0.as_bytes(), pem.1.as_bytes()).expect("a pair"));
+    let us = ServiceProvider {
+        entity_id: SP,
+        acs: ACS,
+        disco: None,
+        slo: None,
+        keys: &keys,
+        signs_requests: true,
+        wants_signed_assertions: false,
+        name_id_format: None,
+    };
+    let document = us.metadata();
+    let xml = Xml::parse(text(&document)).expect("XML");
+    let descriptors = xml.descendants().filter(|node| node.has_tag_name((MD, "KeyDescriptor")));
+    let shown: Vec<_> = descriptors
+        .map(|node| {
+            let certificate = node.descendants().find(|node| node.has_tag_name((DS, "X509Certificate")));
+            (node.attribute("use"), certificate.and_then(|node| node.text()).map(str::to_owned))
+        })
+        .collect();
+    let certificates = [&*OURS, &next].map(|key| Some(key.certificate_base64().expect("a certificate")));
+    let expected: Vec<_> = ["signing", "encryption"]
+        .into_iter()
+        .flat_map(|usage| certificates.clone().map(|certificate| (Some(usage), certificate)))
+        .collect();
+    assert_eq!(shown, expected);
+}

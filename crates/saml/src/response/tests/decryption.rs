@@ -263,3 +263,37 @@ fn a_plaintext_that_is_no_assertion_does_not_pass_the_gate() {
         assert!(matches!(error, ResponseError::Gate(_)), "{name}: {error:?}");
     }
 }
+
+#[test]
+fn either_of_two_keys_of_ours_may_have_been_encrypted_to() {
+    let next = SamlKey::rsa(2048).expect("a key");
+    let pair = |key: &SamlKey| {
+        let (key, certificate) =
+            (key.private_pem().expect("a key"), key.certificate_pem().expect("a certificate"));
+        crate::keys::OwnKey::read(key.as_bytes(), certificate.as_bytes()).expect("a pair")
+    };
+    let (idp, policy) = (known(&IDP), policy());
+    for to in [&*OURS, &next] {
+        let encryption = Some(Encryption {
+            to: to.clone(),
+            seal: Seal::Gcm(256),
+            transport: Transport::OaepMgf1p,
+            is_beside: false,
+        });
+        let xml = honest().xml(&Protection { encryption, ..assertion_signed() }).expect("a response");
+        let encoded = data_encoding::BASE64.encode(xml.as_bytes());
+        for (keys, expected) in [
+            (vec![pair(&OURS), pair(&next)], true),
+            (vec![pair(&next), pair(&OURS)], true),
+            (vec![pair(&SamlKey::rsa(2048).expect("a key"))], false),
+        ] {
+            let question = Question { keys: &keys, ..question(&idp, &policy) };
+            assert_eq!(
+                crate::response::read(&encoded, &question).is_ok(),
+                expected,
+                "of {} keys",
+                keys.len()
+            );
+        }
+    }
+}
