@@ -106,7 +106,9 @@ impl Pieces {
         let signed = self.response.xml(&protection)?;
         let (signature, bare) = cut(&signed)?;
         let same_id = self.victim.xml(&Protection::default())?;
-        let forged = Response { id: "_forged-response".to_owned(), ..self.victim.clone() };
+        let mut forged = Response { id: "_forged-response".to_owned(), ..self.victim.clone() };
+        // IDs of its own, so that it is its places alone that give it away.
+        forged.assertion.iter_mut().for_each(|assertion| "_forged".clone_into(&mut assertion.id));
         let forged = forged.xml(&Protection::default())?;
         let signed_by = |response: &str, more: &str| {
             let signature = signature.replacen("</ds:Signature>", &format!("{more}</ds:Signature>"), 1);
@@ -125,6 +127,17 @@ impl Pieces {
             ("original in extensions", signed_by(&within(&bare), "")),
             ("signed in extensions", within(&signed)),
             ("signed behind the assertion", behind),
+            (
+                "original in extensions, of one ID",
+                signed_by(
+                    &same_id.replacen(
+                        "<samlp:Status>",
+                        &format!("<samlp:Extensions>{bare}</samlp:Extensions><samlp:Status>"),
+                        1,
+                    ),
+                    "",
+                ),
+            ),
             ("the signature kept, the person changed", signed_by(&same_id, "")),
             ("the signature dropped", forged),
         ])

@@ -53,13 +53,14 @@ const AROUND_ASSERTION: [(&str, &str); 25] = [
     ("forged in a response in extensions", "Gate(IdTwice)"),
     ("signed in a response in extensions", "Gate(IdTwice)"),
 ];
-const AROUND_RESPONSE: [(&str, &str); 8] = [
-    ("XSW1: original within the signature", "Gate(IdTwice)"),
-    ("XSW2: original before the detached signature", "Gate(IdTwice)"),
-    ("original in an object", "Gate(IdTwice)"),
-    ("original in extensions", "Gate(IdTwice)"),
-    ("signed in extensions", "Gate(IdTwice)"),
-    ("signed behind the assertion", "Gate(IdTwice)"),
+const AROUND_RESPONSE: [(&str, &str); 9] = [
+    ("XSW1: original within the signature", "Gate(Misplaced)"),
+    ("XSW2: original before the detached signature", "Gate(Misplaced)"),
+    ("original in an object", "Gate(Misplaced)"),
+    ("original in extensions", "Gate(Misplaced)"),
+    ("signed in extensions", "Gate(Misplaced)"),
+    ("signed behind the assertion", "Gate(Misplaced)"),
+    ("original in extensions, of one ID", "Gate(IdTwice)"),
     ("the signature kept, the person changed", "Unproven(Signature)"),
     ("the signature dropped", "Unproven(Unsigned)"),
 ];
