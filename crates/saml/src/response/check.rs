@@ -158,6 +158,12 @@ pub(super) fn all(facts: &Facts<'_>) -> Result<(), Unproven> {
     CHECKS.iter().try_for_each(|check| check(facts))
 }
 
+/// What all of them say.
+#[cfg(test)]
+pub(super) fn failures(facts: &Facts<'_>) -> Vec<Unproven> {
+    CHECKS.iter().filter_map(|check| check(facts).err()).collect()
+}
+
 fn must(holds: bool, otherwise: Unproven) -> Result<(), Unproven> {
     if holds { Ok(()) } else { Err(otherwise) }
 }
@@ -229,8 +235,9 @@ fn has_subject(facts: &Facts<'_>) -> Result<(), Unproven> {
 
 /// One confirmation that fits is enough; of several that do not, the last says why.
 fn has_bearer(facts: &Facts<'_>) -> Result<(), Unproven> {
-    let confirmations = facts.assertion.subject.iter().flat_map(|subject| &subject.confirmations);
-    let bearers = confirmations.filter(|confirmation| confirmation.method == BEARER);
+    // That there is one is another check.
+    let Some(subject) = &facts.assertion.subject else { return Ok(()) };
+    let bearers = subject.confirmations.iter().filter(|confirmation| confirmation.method == BEARER);
     let mut verdict = Err(Unproven::NoBearer);
     for bearer in bearers {
         verdict = is_confirmed(bearer, facts.question);

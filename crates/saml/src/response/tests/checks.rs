@@ -184,13 +184,42 @@ fn each_check_fails_by_itself() {
     for (name, change, expected) in ROWS {
         let mut response = honest();
         change(&mut response);
-        let xml = response.xml(&response_signed()).expect("a response");
-        match read(&xml) {
-            Err(ResponseError::Unproven(unproven)) => assert_eq!(unproven, *expected, "{name}"),
-            Ok(_) => panic!("{name}: it counts"),
-            Err(other) => panic!("{name}: {other:?}"),
+        let encrypted =
+            Protection { encryption: encryption(Seal::Gcm(128), Transport::OaepMgf1p), ..assertion_signed() };
+        let both = Protection { assertion: assertion_signed().assertion, ..response_signed() };
+        for protection in [response_signed(), assertion_signed(), both, encrypted] {
+            // Whoever signs the response has to say who it is (profiles 4.1.4.2) and where it goes (bindings 3.5.5.2), and nobody else.
+            if name.starts_with("signed ") && protection.response.is_none() {
+                continue;
+            }
+            let xml = response.xml(&protection).expect("a response");
+            match read(&xml) {
+                Err(ResponseError::Unproven(unproven)) => assert_eq!(unproven, *expected, "{name}"),
+                Ok(_) => panic!("{name}: it counts"),
+                Err(other) => panic!("{name}: {other:?}"),
+            }
         }
+        if response.assertion.is_none() {
+            continue;
+        }
+        // And no other check would have noticed.
+        let xml = response.xml(&response_signed()).expect("a response");
+        assert_eq!(failures(&xml), [*expected], "{name}");
     }
+}
+
+/// What each check says of a response that is signed.
+fn failures(xml: &str) -> Vec<Unproven> {
+    let passed = gate::pass(xml, Root::Response).expect("it passes");
+    let root = passed.document.root_element();
+    let assertion = root.children().find(|node| is(*node, SAML, "Assertion")).expect("an assertion");
+    let (idp, policy) = (known(&IDP), policy());
+    check::failures(&Facts {
+        message: &Message::read(root).expect("a message"),
+        assertion: &Assertion::read(assertion).expect("an assertion"),
+        trust: Trust { response: true, assertion: false, is_encrypted: false },
+        question: &question(&idp, &policy),
+    })
 }
 
 #[test]
