@@ -1,5 +1,5 @@
-//! Messages to begin with, made anew where they are missing rather than kept: honest answers signed and encrypted in every
-//! way, known attacks on them, and metadata.
+//! Messages to begin with: what real identity providers answered, and, made anew where they are missing rather than kept, honest
+//! answers signed and encrypted in every way, known attacks on them, and metadata.
 
 use std::{
     fs,
@@ -104,9 +104,18 @@ pub fn metadata() -> anyhow::Result<Seeds> {
     Ok(seeds.into_iter().map(|(name, text)| (name.to_owned(), text.into_bytes())).collect())
 }
 
+/// Of real identity providers, to some service on a port of its own, by keys that are no more.
+const REAL: [(&str, &str); 4] = [
+    ("SimpleSAMLphp, signed", include_str!("../real/simplesamlphp-signed.xml")),
+    ("SimpleSAMLphp, encrypted", include_str!("../real/simplesamlphp-encrypted.xml")),
+    ("pysaml2, signed", include_str!("../real/pysaml2-signed.xml")),
+    ("pysaml2, encrypted", include_str!("../real/pysaml2-encrypted.xml")),
+];
+
 /// Signed and encrypted in every way.
 fn honest() -> anyhow::Result<Seeds> {
-    let mut seeds = Seeds::new();
+    let mut seeds: Seeds =
+        REAL.iter().map(|(name, text)| ((*name).to_owned(), text.as_bytes().to_vec())).collect();
     let digests = [Digest::Sha256, Digest::Sha384, Digest::Sha512];
     for (key, signing) in [("RSA", world::rsa()), ("EC", world::ec())] {
         for digest in digests {
