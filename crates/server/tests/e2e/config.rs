@@ -112,6 +112,16 @@ impl Default for Portal {
 }
 
 impl Portal {
+    /// People of physics share a homeserver with those of history.
+    pub(crate) fn share_a_homeserver(&mut self) {
+        let name = |index: usize| self.homeservers[index]["server_name"].clone();
+        self.selection = Some(json!([{ "attribute": { "name": "department", "rows": [
+            { "value": "engineering", "homeserver": name(0) },
+            { "value": "history", "homeserver": name(1) },
+            { "value": "physics", "homeserver": name(1) },
+        ] } }]));
+    }
+
     /// The file's content (JSON is YAML).
     pub(crate) fn to_yaml(&self) -> Value {
         let rows = ["engineering", "history"].iter().zip(&self.homeservers).map(|(department, homeserver)| {

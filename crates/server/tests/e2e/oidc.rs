@@ -178,15 +178,7 @@ fn people_of_three_departments_sign_in_in_every_way_there_is() -> anyhow::Result
 fn a_third_department_shares_a_homeserver_and_its_people_land_there() -> anyhow::Result<()> {
     run(async {
         let provider = oidc_provider().await?;
-        let shared = |portal: &mut Portal| {
-            let name = |index: usize| portal.homeservers[index]["server_name"].clone();
-            portal.selection = Some(json!([{ "attribute": { "name": "department", "rows": [
-                { "value": "engineering", "homeserver": name(0) },
-                { "value": "history", "homeserver": name(1) },
-                { "value": "physics", "homeserver": name(1) },
-            ] } }]));
-        };
-        let world = world(Kind::Sqlite, plain, shared).await?;
+        let world = world(Kind::Sqlite, plain, Portal::share_a_homeserver).await?;
         for username in ["alice", "carol", "erin"] {
             lands(&world, provider, username).await?;
         }

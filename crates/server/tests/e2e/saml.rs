@@ -141,6 +141,17 @@ fn people_of_three_departments_sign_in_however_it_signs_and_encrypts() -> anyhow
 }
 
 #[test]
+fn a_third_department_shares_a_homeserver_and_its_people_land_there() -> anyhow::Result<()> {
+    run(async {
+        let world = world(Kind::Sqlite, &plain(), Portal::share_a_homeserver).await?;
+        for username in ["alice", "carol", "erin"] {
+            lands(&world, simplesamlphp().await?, username).await?;
+        }
+        Ok(())
+    })
+}
+
+#[test]
 fn answers_that_are_protected_less_than_they_have_to_be_sign_nobody_in() -> anyhow::Result<()> {
     run(async {
         for (service, section, logged) in [

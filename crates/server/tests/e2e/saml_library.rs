@@ -10,7 +10,7 @@ use usher_lab::real::pysaml2::{Pysaml2, Setup};
 
 use crate::{
     components::{pysaml2, run, saml_keys},
-    config::APP,
+    config::{APP, Portal},
     database::Kind,
     person::Landed,
     saml::{lay_over, metadata_of},
@@ -32,6 +32,15 @@ struct Scene {
 
 impl Scene {
     async fn start(kind: Kind, setup: &Setup, section: &Value) -> anyhow::Result<Self> {
+        Self::start_with(kind, setup, section, |_| ()).await
+    }
+
+    async fn start_with(
+        kind: Kind,
+        setup: &Setup,
+        section: &Value,
+        edit: impl FnOnce(&mut Portal),
+    ) -> anyhow::Result<Self> {
         let providers = pysaml2().await?;
         let name = unique("idp-");
         providers.set_up(&name, setup, None).await?;
@@ -43,6 +52,7 @@ impl Scene {
             lay_over(&mut saml, section);
             portal.provider = Some(json!({ "id": "corp", "name": "Canadialand", "saml": saml }));
             portal.localpart = portal.localpart.replace("subject", "attributes.uid");
+            edit(portal);
         })
         .await?;
         let service = metadata_of(&world).await?;
@@ -113,6 +123,18 @@ fn ways() -> Vec<(&'static str, Setup, Value)> {
         ("AES-GCM in a signed response", in_signed(AES_256_GCM), json!({ "signed": "both" })),
         ("AES-CBC in a signed response", in_signed(AES_256_CBC), json!({ "signed": "both" })),
     ]
+}
+
+#[test]
+fn a_third_department_shares_a_homeserver_and_its_people_land_there() -> anyhow::Result<()> {
+    run(async {
+        let (setup, section) = (Setup::default(), json!({}));
+        let scene = Scene::start_with(Kind::Postgres, &setup, &section, Portal::share_a_homeserver).await?;
+        for username in ["alice", "carol", "erin"] {
+            scene.lands(username).await?;
+        }
+        Ok(())
+    })
 }
 
 #[test]
