@@ -21,7 +21,7 @@ mod text;
 
 use roxmltree::{Document, Node, ParsingOptions};
 
-pub(crate) use metadata::pass_metadata;
+pub(crate) use metadata::{check_metadata, pass_metadata};
 pub(crate) use signature::{Algorithm, KeyKind, ShapeError};
 pub(crate) use text::MAX_BYTES;
 #[cfg(test)]

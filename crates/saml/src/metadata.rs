@@ -128,6 +128,8 @@ pub(crate) enum MetadataError {
     NoSuchEntity(String),
     #[error("has {0} SAML 2.0 identity providers; name the one that is meant with `idp`")]
     NotOne(usize),
+    #[error("has the identity provider `{0}` several times")]
+    Twice(String),
     #[error("is not what metadata should be: {0}")]
     Schema(#[from] SchemaError),
     #[error("has an entityID that is empty, too long or has control characters")]
@@ -254,6 +256,7 @@ fn plain(document: &[u8], bounds: Bounds) -> Result<&str, MetadataError> {
 }
 
 pub(crate) fn parse(text: &str, bounds: Bounds) -> Result<Document<'_>, MetadataError> {
+    gate::check_metadata(text).map_err(|_| MetadataError::TooComplex)?;
     let options = ParsingOptions { nodes_limit: bounds.nodes, ..ParsingOptions::default() };
     Document::parse_with_options(text, options).map_err(|error| match error {
         roxmltree::Error::NodesLimitReached => MetadataError::TooComplex,
@@ -284,8 +287,12 @@ fn find<'a, 'input>(root: Node<'a, 'input>, wanted: Option<&str>) -> Result<Node
     let mut idps = root.descendants().filter(is_entity);
     match wanted {
         Some(wanted) => {
-            let found = idps.find(|idp| idp.attribute("entityID") == Some(wanted));
-            found.ok_or_else(|| MetadataError::NoSuchEntity(wanted.to_owned()))
+            let mut found = idps.filter(|idp| idp.attribute("entityID") == Some(wanted));
+            match (found.next(), found.next()) {
+                (Some(only), None) => Ok(only),
+                (None, _) => Err(MetadataError::NoSuchEntity(wanted.to_owned())),
+                (Some(_), Some(_)) => Err(MetadataError::Twice(wanted.to_owned())),
+            }
         }
         None => match (idps.next(), idps.count()) {
             (Some(only), 0) => Ok(only),
@@ -318,7 +325,7 @@ pub(crate) fn published(node: Node<'_, '_>) -> Result<Option<Timestamp>, Metadat
 }
 
 /// The shortest `cacheDuration` of the same elements.
-fn cache_duration(entity: Node<'_, '_>) -> Result<Option<Duration>, MetadataError> {
+pub(crate) fn cache_duration(entity: Node<'_, '_>) -> Result<Option<Duration>, MetadataError> {
     let role = entity.children().filter(|child| entity::is_identity_provider(*child));
     let mut shortest: Option<Duration> = None;
     for node in entity.ancestors().filter(Node::is_element).chain(role) {

@@ -205,6 +205,8 @@ impl Upkeep {
                     }
                     Err(cause) => {
                         looks.failures = looks.failures.saturating_add(1);
+                        // Whatever is known: the next time it is to be sent whole.
+                        looks.validators = Validators::default();
                         self.tell(&cause, "metadata_url");
                     }
                 }
@@ -215,11 +217,16 @@ impl Upkeep {
 
     /// Reads it once, whatever is known or kept already. Why it cannot be used is a sentence.
     pub(crate) async fn read_now(&self, ctx: &Ctx<'_>) -> Result<(), String> {
-        let read = match &self.way {
-            Way::File(path) => self.take_apart(DocumentAt::File(path.clone()), ctx.now).await.map(drop),
-            Way::Url(address) => self.look_at_url(address, &Validators::default(), ctx.now).await.map(drop),
+        let from = match &self.way {
+            Way::File(path) => DocumentAt::File(path.clone()),
+            // Without a copy: whoever asks may be another user than the one that serves.
+            Way::Url(address) => {
+                let ca_pem = address.ca_pem.as_ref().map(|pem| String::from_utf8_lossy(pem).into_owned());
+                DocumentAt::Url { url: address.url.clone(), ca_pem, known: Validators::default(), copy: None }
+            }
         };
-        read.map_err(|error| chain(&error))
+        let read = self.take_apart(from, ctx.now).await;
+        read.map(drop).map_err(|error| chain(&error))
     }
 
     async fn look_at_file(&self, path: &Path, looks: &mut Looks, now: Timestamp) {
@@ -238,7 +245,7 @@ impl Upkeep {
             }
         };
         let was_read = match &taken {
-            Err(LookError::NotWorked(_)) => false,
+            Err(LookError::NotWorked(_) | LookError::File(_)) => false,
             Err(LookError::Read(error)) => error.is_about_the_document(),
             Ok(()) | Err(_) => true,
         };
@@ -337,6 +344,7 @@ impl Upkeep {
         let job = Job { from, signers: self.signers.clone(), filter, now };
         let federation = match self.reader.read(&job, self.directory.as_deref()).await? {
             Loaded::New(federation) => federation,
+            Loaded::NotModified if self.is_over(now) => return Err(LookError::Expired),
             Loaded::NotModified => return Ok(None),
         };
         self.report(&federation);
@@ -351,6 +359,10 @@ impl Upkeep {
             }
         }
         Ok(Some(validators))
+    }
+
+    fn is_over(&self, now: Timestamp) -> bool {
+        self.known().valid_until().is_some_and(|until| until <= now)
     }
 
     fn learn(&self, known: Known, now: Timestamp) -> Result<(), LookError> {

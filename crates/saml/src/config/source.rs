@@ -105,6 +105,9 @@ impl Source {
                      metadata is signed, name the signer's certificate with `metadata_certificate_file`",
                 );
             }
+            if let Some(Err(error)) = self.cache_dir.as_ref().map(tempfile::tempfile_in) {
+                warn("metadata_cache_dir", &format!("cannot be written to: {error}"));
+            }
             if self.cache_dir.is_none() {
                 warn(
                     "metadata_cache_dir",
@@ -218,6 +221,10 @@ fn in_file(
     ];
     for (key, _) in fetching.into_iter().filter(|(_, is_there)| *is_there) {
         report(key, "is about `metadata_url`, which is not there; leave it out".to_owned());
+    }
+    if std::fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+        report("metadata_file", format!("{} is not a file", path.display()));
+        return None;
     }
     let stamp = Stamp::of(path);
     let is_long = stamp.is_some_and(|stamp| !stamp.is_short());

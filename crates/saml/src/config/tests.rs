@@ -163,6 +163,19 @@ fn each_mistake_is_told_at_its_key() {
         ("an attribute without a name", json!({ "attributes": { "urn:x": "" } }), "attributes.urn:x"),
         ("no context", json!({ "authn_context": ["urn:x", ""] }), "authn_context[1]"),
         ("no entity that may be offered", json!({ "offer_idps": ["https://idp", ""] }), "offer_idps[1]"),
+        ("one of a large document", json!({ "metadata_file": files.path("large.xml") }), "idp"),
+        ("a misspelt key", json!({ "metadata_path": "idp.xml" }), "metadata_path"),
+    ] {
+        assert_eq!(files.problems(&section), [path], "{name}");
+    }
+    assert_eq!(problems(json!("idp.xml")), [""], "no section");
+    assert_eq!(problems(json!({})), ["metadata_file"], "nothing");
+}
+
+#[test]
+fn each_mistake_about_a_federation_is_told_at_its_key() {
+    let files = Files::new();
+    for (name, section, path) in [
         ("one and many", json!({ "idp": ENTITY, "federation": {} }), "idp"),
         ("many of nobody", json!({ "federation": { "idps": [""] } }), "federation.idps[0]"),
         ("a misspelt key of many", json!({ "federation": { "entities": [] } }), "federation.entities"),
@@ -181,16 +194,14 @@ fn each_mistake_is_told_at_its_key() {
             json!({ "federation": { "discovery_service": "https://a:b@wayf/ds" } }),
             "federation.discovery_service",
         ),
+        ("many in a directory", json!({ "metadata_file": "/", "federation": {} }), "metadata_file"),
+        ("one in a device", json!({ "metadata_file": "/dev/zero" }), "metadata_file"),
         ("many in no file", json!({ "metadata_file": "/none.xml", "federation": {} }), "metadata_file"),
         ("a place for copies of a file", json!({ "metadata_cache_dir": "/tmp" }), "metadata_cache_dir"),
         ("a query service beside a file", json!({ "mdq_url": "https://mdq" }), "mdq_url"),
-        ("one of a large document", json!({ "metadata_file": files.path("large.xml") }), "idp"),
-        ("a misspelt key", json!({ "metadata_path": "idp.xml" }), "metadata_path"),
     ] {
         assert_eq!(files.problems(&section), [path], "{name}");
     }
-    assert_eq!(problems(json!("idp.xml")), [""], "no section");
-    assert_eq!(problems(json!({})), ["metadata_file"], "nothing");
 }
 
 #[test]
@@ -380,5 +391,8 @@ fn what_stands_on_https_alone_is_said() {
         warned(json!({ "metadata_certificate_file": files.path("cert.pem") })),
         ["metadata_cache_dir"]
     );
-    assert_eq!(warned(json!({ "metadata_cache_dir": "/var/lib/usher" })), ["metadata_url"]);
+    let directory = tempfile::tempdir().expect("a directory");
+    assert_eq!(warned(json!({ "metadata_cache_dir": directory.path() })), ["metadata_url"]);
+    let missing = directory.path().join("missing");
+    assert_eq!(warned(json!({ "metadata_cache_dir": missing })), ["metadata_url", "metadata_cache_dir"]);
 }

@@ -149,6 +149,8 @@ fn read(document: &[u8], job: &Job) -> Result<Found, String> {
         return Err("has expired".to_owned());
     }
     let mut gathering = Gathering::default();
+    // Of the whole alone: each member could have it read all the time.
+    gathering.found.cache_duration = metadata::cache_duration(root).map_err(|error| error.to_string())?;
     gathering.found.published = metadata::published(root).map_err(|error| error.to_string())?;
     for entity in metadata::entities(&parsed).map_err(|error| error.to_string())? {
         gathering.see(entity, job);
@@ -181,7 +183,7 @@ impl Gathering {
     fn take(&mut self, idp: Idp, shown: Shown) {
         let name = idp.entity_id.as_str().to_owned();
         let key = Key::of(&name);
-        let (until, lifetime) = (idp.valid_until, idp.cache_duration);
+        let until = idp.valid_until;
         let first = if shown.names.is_empty() { &shown.detail } else { english(&shown) };
         let order = search::folded(first);
         let texts = shown.names.iter().map(|(_, name)| name).chain(&shown.words).chain([&name]);
@@ -206,10 +208,9 @@ impl Gathering {
             }
         }
         let found = &mut self.found;
-        // Of the whole: when the last of them expires, and when the first wants to be looked at again.
+        // Of the whole: when the last of them expires.
         found.valid_until =
             if self.names.is_empty() { until } else { found.valid_until.zip(until).map(|(a, b)| a.max(b)) };
-        found.cache_duration = [found.cache_duration, lifetime].into_iter().flatten().min();
         self.names.insert(key, Some(order.clone()));
         found.records.insert((order, key), Record { json, words, is_hidden });
     }

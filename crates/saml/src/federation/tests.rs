@@ -224,11 +224,13 @@ async fn a_process_that_does_not_do_its_job_is_an_error() {
     ] {
         let reader = Reader::new(program.into(), &arguments);
         let read = reader.read(&job, Some(place.directory.path()));
+        let is_endless = name == "complains for ever";
         let outcome = match tokio::time::timeout(std::time::Duration::from_millis(500), read).await {
             Ok(read) => read.map(drop).expect_err(name).to_string(),
             Err(_) => String::new(),
         };
         assert!(outcome.contains(expected), "{name}: {outcome}");
+        assert_eq!(outcome.is_empty(), is_endless, "{name}: {outcome}");
     }
     let nowhere = Reader::here().read(&job, Some(std::path::Path::new("/proc"))).await.expect_err("no place");
     assert!(matches!(nowhere, ReadError::NoPlace(_)), "{nowhere:?}");
@@ -276,5 +278,40 @@ fn an_index_that_is_none_is_refused_and_nothing_worse() {
         ("no answer", b"\"x\"\x03\0\0\0".to_vec()),
     ] {
         assert!(answer(&bytes).is_err(), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn what_one_member_writes_of_itself_costs_nobody_else_their_place() {
+    let place = Place::new();
+    let odd = |content: &str| {
+        let extensions = format!("<md:Extensions>{content}</md:Extensions>");
+        idp("odd").member(&extensions).expect("an entity") + &idp("even").member("").expect("an entity")
+    };
+    let deep = "<x:a xmlns:x=\"urn:x\">".to_owned() + &"<x:a>".repeat(40) + &"</x:a>".repeat(41);
+    for (name, content) in
+        [("many levels", deep.as_str()), ("an ID of XML", "<x:a xmlns:x=\"urn:x\" xml:id=\"a\"></x:a>")]
+    {
+        let federation = place.read(&signed(&odd(content))).await;
+        let federation = federation.unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert!(federation.find_named("https://even.example/idp").expect("an index").is_some(), "{name}");
+    }
+    for (name, content, expected) in [
+        ("an ID that is none", "<x:a xmlns:x=\"urn:x\" ID=\"1\"></x:a>", "an ID is no NCName"),
+        (
+            "an ID twice",
+            "<x:a xmlns:x=\"urn:x\" ID=\"a\"></x:a><x:a xmlns:x=\"urn:x\" ID=\"a\"></x:a>",
+            "an ID stands twice",
+        ),
+        ("the root's ID", "<x:a xmlns:x=\"urn:x\" ID=\"_metadata\"></x:a>", "an ID stands twice"),
+        (
+            "the root's ID by another name",
+            "<x:a xmlns:x=\"urn:x\" Id=\"_metadata\"></x:a>",
+            "an ID stands twice",
+        ),
+        ("the root's ID by XML", "<x:a xmlns:x=\"urn:x\" xml:id=\"_metadata\"></x:a>", "by its namespace"),
+    ] {
+        let error = place.read(&signed(&odd(content))).await.expect_err(name);
+        assert!(error.contains(expected), "{name}: {error}");
     }
 }

@@ -8,17 +8,14 @@ use std::collections::HashSet;
 
 use roxmltree::Document;
 
-use super::{Algorithm, GateError, check_depth, is_nc_name, own_signature, text};
+use super::{Algorithm, GateError, is_nc_name, own_signature, text};
 use crate::{names::DS, xml::is};
-
-/// What is reserved for attributes such as `xml:id`.
-const XML: &str = "http://www.w3.org/XML/1998/namespace";
 
 /// How the root of `document`, whose text is `text`, is signed.
 pub(crate) fn pass_metadata(text: &str, document: &Document<'_>) -> Result<Algorithm, GateError> {
     text::after_declaration(text)?;
-    check_depth(document)?;
     let root = document.root_element();
+    let id = root.attribute("ID").ok_or(GateError::NoId)?;
     let mut seen = HashSet::new();
     for node in document.descendants().filter(roxmltree::Node::is_element) {
         if is(node, DS, "Signature") && node.parent_element() != Some(root) {
@@ -26,12 +23,23 @@ pub(crate) fn pass_metadata(text: &str, document: &Document<'_>) -> Result<Algor
         }
         for attribute in node.attributes() {
             match (attribute.name(), attribute.namespace()) {
-                ("id", Some(XML)) | ("ID", Some(_)) => return Err(GateError::ForeignId),
+                // Without these xmlsec does not know what is signed.
                 ("ID", None) if !is_nc_name(attribute.value()) => return Err(GateError::IdSyntax),
                 ("ID", None) if !seen.insert(attribute.value()) => return Err(GateError::IdTwice),
+                // What else its members name is nobody's here: the signature is of the root.
+                _ if attribute.value() != id => {}
+                (name, Some(_)) if name.eq_ignore_ascii_case("id") => return Err(GateError::ForeignId),
+                (name, None) if name.eq_ignore_ascii_case("id") && node != root => {
+                    return Err(GateError::IdTwice);
+                }
                 _ => {}
             }
         }
     }
     own_signature(root)?.ok_or(GateError::NotSigned)
+}
+
+/// What can be seen of a document before anything reads it.
+pub(crate) fn check_metadata(text: &str) -> Result<(), GateError> {
+    text::check_metadata(text)
 }

@@ -24,6 +24,11 @@ const MAX_NAMESPACES: usize = 2_048;
 /// seconds. An honest message has about ten.
 const MAX_PREFIXES: usize = 32;
 
+/// As in a message, but descriptions have addresses and markup of their own.
+const MAX_EQUALS_IN_METADATA: usize = 512;
+/// Those of everybody in a federation; eduGAIN has about a hundred.
+const MAX_PREFIXES_IN_METADATA: usize = 512;
+
 const BLANKS: [char; 4] = [' ', '\t', '\r', '\n'];
 
 pub(super) fn check(text: &str) -> Result<(), GateError> {
@@ -54,6 +59,31 @@ pub(super) fn check(text: &str) -> Result<(), GateError> {
             return Err(GateError::TooComplex);
         }
         namespaces.see(before, &body[end..])?;
+    }
+    Ok(())
+}
+
+/// The same of metadata, before any parser sees it: on its way from an address, anybody may have written it. It may have comments, and is
+/// as long as its caller says.
+pub(super) fn check_metadata(text: &str) -> Result<(), GateError> {
+    let (mut equals, mut end, mut prefixes) = (0, 0, Vec::new());
+    for (at, _) in text.match_indices('=') {
+        let before = &text[end..at];
+        end = at + 1;
+        equals = if before.contains('<') { 1 } else { equals + 1 };
+        if equals > MAX_EQUALS_IN_METADATA {
+            return Err(GateError::TooComplex);
+        }
+        let ends = |c: char| BLANKS.contains(&c) || matches!(c, '<' | '>' | '/' | '"' | '\'' | '&');
+        let name = before.trim_end_matches(BLANKS).rsplit(ends).next().unwrap_or_default();
+        let Some(prefix) = name.strip_prefix("xmlns") else { continue };
+        if !prefixes.contains(&prefix) {
+            prefixes.push(prefix);
+        }
+        let is_long = quoted(&text[end..]).is_some_and(|name| name.len() > MAX_NAMESPACE_NAME);
+        if is_long || prefixes.len() > MAX_PREFIXES_IN_METADATA {
+            return Err(GateError::TooComplex);
+        }
     }
     Ok(())
 }

@@ -59,18 +59,19 @@ impl Shown {
                 node.into_iter().flat_map(|node| node.children().filter(|node| is(*node, MDUI, name)));
             texts.filter_map(name_in).take(MAX_WORDS).collect()
         };
-        let domains = domains(entity, role, below(hints, "DomainHint"));
+        let domains = domains(entity, role);
+        let (detail, hints) = (domains.first().cloned(), below(hints, "DomainHint"));
         let mut words: Vec<_> = below(info, "Keywords").iter().map(|words| words.replace('+', " ")).collect();
-        words.extend(domains.iter().cloned());
+        words.extend(domains);
+        // By which it is found, and not told apart: anybody may hint at anything.
+        words.extend(hints);
         Self {
             names: names(entity, info),
-            detail: domains.into_iter().next().unwrap_or_default(),
+            detail: detail.unwrap_or_default(),
             logo: info.and_then(logo),
             words,
             is_hidden: is_hidden(entity),
-            registered_by: extension(entity, MDRPI, "RegistrationInfo")
-                .find_map(|info| info.attribute("registrationAuthority"))
-                .map(str::to_owned),
+            registered_by: registrar(entity),
         }
     }
 }
@@ -111,21 +112,30 @@ fn name_in(node: Node<'_, '_>) -> Option<String> {
     let text = plain_text(node)?;
     let words: Vec<_> = text.split_whitespace().collect();
     let line: String = words.join(" ").chars().filter(|c| !is_invisible(*c)).take(MAX_NAME).collect();
-    (!line.is_empty()).then_some(line)
+    line.contains(char::is_alphanumeric).then_some(line)
 }
 
 /// Controls, and what turns the direction of the text around it (<https://www.unicode.org/reports/tr9/#Directional_Formatting_Characters>).
 fn is_invisible(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
+    c.is_control()
+        || matches!(c, '\u{AD}' | '\u{61C}' | '\u{200B}' | '\u{2060}' | '\u{3164}' | '\u{FEFF}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
 
-/// Its domains: those it hints at, those its people's names end in, the host of its own name.
-fn domains(entity: Node<'_, '_>, role: Node<'_, '_>, hinted: Vec<String>) -> Vec<String> {
+/// Who registered it. Of several that say so, at most one is the registrar.
+fn registrar(entity: Node<'_, '_>) -> Option<String> {
+    let mut infos = extension(entity, MDRPI, "RegistrationInfo");
+    let first = infos.next()?;
+    let authority = first.attribute("registrationAuthority")?;
+    infos.next().is_none().then(|| authority.to_owned())
+}
+
+/// Its domains: those its people's names end in, the host of its own name.
+fn domains(entity: Node<'_, '_>, role: Node<'_, '_>) -> Vec<String> {
     let scopes = [role, entity].into_iter().flat_map(|node| extension(node, SHIBMD, "Scope"));
     let plain = scopes.filter(|scope| !matches!(scope.attribute("regexp"), Some("true" | "1")));
     let host = entity.attribute("entityID").and_then(|id| Url::parse(id).ok()?.host_str().map(str::to_owned));
     let mut domains: Vec<String> = Vec::new();
-    for domain in plain.filter_map(name_in).chain(hinted).chain(host).take(MAX_WORDS) {
+    for domain in plain.filter_map(name_in).chain(host).take(MAX_WORDS) {
         let domain = domain.to_lowercase();
         if !domains.contains(&domain) {
             domains.push(domain);
@@ -241,6 +251,7 @@ mod tests {
     fn who_registered_it_and_whether_it_is_offered_is_told() {
         let registered = "<rpi:RegistrationInfo registrationAuthority=\"https://federation.cdl\"/>";
         assert_eq!(shown("", registered).registered_by.as_deref(), Some("https://federation.cdl"));
+        assert_eq!(shown("", &registered.repeat(2)).registered_by, None, "at most one of them is true");
         let category = |name: &str, value: &str| {
             format!(
                 "<attr:EntityAttributes><saml:Attribute Name=\"{name}\"><saml:AttributeValue>{value}</saml:AttributeValue>\

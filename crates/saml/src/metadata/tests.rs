@@ -226,3 +226,35 @@ fn a_pattern_of_scopes_is_anchored_and_bounded() {
         assert_eq!(read.err(), expected, "{count} patterns");
     }
 }
+
+#[test]
+fn what_would_take_a_parser_minutes_is_refused_before_one_sees_it() {
+    let began = std::time::Instant::now();
+    let many =
+        |count: usize, attribute: &dyn Fn(usize) -> String| (0..count).map(attribute).collect::<String>();
+    let namespaces = many(5000, &|number| format!(" xmlns:b{number}='urn:b'"));
+    let attributes = many(50_000, &|number| format!(" b{number}=''"));
+    let spread = many(1000, &|number| format!("<x xmlns:b{number}='urn:b'>"));
+    for (name, text) in [
+        ("namespaces", format!("<a{namespaces}>{}</a>", "<b xmlns='u'/>".repeat(10_000))),
+        ("attributes", format!("<a{attributes}/>")),
+        ("namespaces all over", format!("<a>{spread}")),
+        ("a long namespace", format!("<a xmlns='{}'/>", "u".repeat(300))),
+    ] {
+        for signers in [&[][..], &known(&IDP).keys] {
+            let read = Idp::read_signed(text.as_bytes(), None, signers);
+            assert!(matches!(read, Err(MetadataError::TooComplex)), "{name}: {read:?}");
+        }
+    }
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+}
+
+#[test]
+fn an_identity_provider_that_stands_there_twice_is_none() {
+    let twice = format!(
+        "<md:EntitiesDescriptor xmlns:md=\"urn:oasis:names:tc:SAML:2.0:metadata\">{0}{0}</md:EntitiesDescriptor>",
+        IDP.member("").expect("an entity")
+    );
+    let read = Idp::read_signed(twice.as_bytes(), Some(crate::testing::ENTITY), &[]);
+    assert!(matches!(read, Err(MetadataError::Twice(_))), "{read:?}");
+}

@@ -17,7 +17,9 @@ use crate::{
 /// As low a priority as is worth something (nice(2)).
 const NICENESS: i32 = 10;
 /// Bytes of addresses: several times what the largest federation takes.
-const MAX_ADDRESSES: u64 = 4 << 30;
+const MAX_ADDRESSES: u64 = 2 << 30;
+/// Seconds of a processor.
+const MAX_PROCESSOR: u64 = 180;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum SamlCommand {
@@ -64,6 +66,8 @@ async fn read_federation() -> anyhow::Result<()> {
     set_parent_process_death_signal(Some(Signal::KILL)).context("this process would outlive the other")?;
     let limit = Rlimit { current: Some(MAX_ADDRESSES), maximum: Some(MAX_ADDRESSES) };
     setrlimit(Resource::As, limit).context("memory cannot be limited")?;
+    let limit = Rlimit { current: Some(MAX_PROCESSOR), maximum: Some(MAX_PROCESSOR) };
+    setrlimit(Resource::Cpu, limit).context("processor time cannot be limited")?;
     let output = std::io::stdout().lock();
     usher_saml::read_federation(std::io::stdin().lock(), output).await.context("the index cannot be written")
 }
