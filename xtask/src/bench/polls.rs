@@ -9,7 +9,7 @@ use super::portal::Running;
 
 /// What it says when it is asked.
 const TOLD: &str = "polls were timed";
-const DEADLINE: Duration = Duration::from_secs(5);
+const DEADLINE: Duration = Duration::from_mins(1);
 
 /// What it has seen since it was last asked.
 #[derive(Clone, Copy, Debug)]
