@@ -14,7 +14,8 @@ use crate::{
     attempt::KeyRing,
     clock::Clock,
     config::{
-        self, Config, HandoffConfig, HomeserverConfig, Problems, ProviderConfig, SignOutOffer, UsedAttributes,
+        self, Config, Draft, HandoffConfig, HomeserverConfig, Problems, ProviderConfig, SignOutOffer,
+        UsedAttributes,
     },
     health::Health,
     http::Forwarding,
@@ -174,16 +175,25 @@ impl App {
 }
 
 impl Providers {
-    /// Whoever vouches for a person may name the account that they come into: where a provider stands for many issuers, the
-    /// operator says which of them is believed.
-    pub fn check_adoption(&self, homeservers: &[HomeserverConfig], problems: &mut Problems) {
-        for rule in homeservers.iter().flat_map(|homeserver| &homeserver.adopt) {
-            let is_of_many =
-                self.get(&rule.provider).is_some_and(|configured| configured.provider.issuer().is_none());
-            if is_of_many && rule.issuer.is_none() {
+    /// Where a provider stands for many issuers, the operator says which of them is believed about an account that people come into, and
+    /// whose names those are that are listed one by one.
+    pub fn check_issuers(&self, draft: &Draft, problems: &mut Problems) {
+        let is_of_many = |provider: &ProviderId| {
+            self.get(provider).is_some_and(|configured| configured.provider.issuer().is_none())
+        };
+        for rule in draft.homeservers.iter().flat_map(|homeserver| &homeserver.adopt) {
+            if rule.issuer.is_none() && is_of_many(&rule.provider) {
                 problems.error(
                     format!("{}.issuer", rule.path),
                     "is missing: this provider stands for many issuers, and each of them could name anybody's account",
+                );
+            }
+        }
+        for (index, table) in draft.user_tables() {
+            if table.issuer.is_none() && is_of_many(&table.provider) {
+                problems.error(
+                    format!("selection[{index}].users.issuer"),
+                    "is missing: this provider stands for many issuers, and each of them could call somebody by these names",
                 );
             }
         }

@@ -159,6 +159,14 @@ pub struct Draft {
 }
 
 impl Draft {
+    /// The selectors that list people by name, and where they stand in `selection`.
+    pub(crate) fn user_tables(&self) -> impl Iterator<Item = (usize, &usher_core::select::UserTable)> {
+        self.selection.iter().enumerate().filter_map(|(index, selector)| match selector {
+            SelectorConfig::Users(table) => Some((index, table)),
+            _ => None,
+        })
+    }
+
     /// Validates a document. `directory` is where relative paths (`x_file`, SQLite) start: the config file's own.
     pub fn read(document: Value, directory: &Path, backends: &Backends, problems: &mut Problems) -> Self {
         let raw: RawConfig = section::read(document, problems);

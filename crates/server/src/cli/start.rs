@@ -81,7 +81,7 @@ impl ConfigFile {
         let document = config::load(&self.path, self.environment.iter().cloned(), &mut problems)?;
         let draft = Draft::read(document, &directory, &backends, &mut problems);
         let providers = Providers::build(&draft.providers, &draft.portal(), &backends, &mut problems).await;
-        providers.check_adoption(&draft.homeservers, &mut problems);
+        providers.check_issuers(&draft, &mut problems);
         let homeservers = Homeservers::build(&draft.homeservers, &draft.reserved(), &outgoing, &mut problems);
         let (config, warnings) = draft.finish(problems).map_err(invalid)?;
         Ok(Checked { config, providers, homeservers, warnings })

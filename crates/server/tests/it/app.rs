@@ -382,7 +382,7 @@ async fn assemble(document: Value, directory: &Path) -> Result<(Config, Provider
     let mut problems = Problems::default();
     let draft = Draft::read(document, directory, &backends, &mut problems);
     let providers = Providers::build(&draft.providers, &draft.portal(), &backends, &mut problems).await;
-    providers.check_adoption(&draft.homeservers, &mut problems);
+    providers.check_issuers(&draft, &mut problems);
     let homeservers = Homeservers::build(&draft.homeservers, &draft.reserved(), &outgoing, &mut problems);
     let (config, _) = draft.finish(problems)?;
     Ok((config, providers, homeservers))

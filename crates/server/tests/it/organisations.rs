@@ -304,4 +304,14 @@ async fn an_account_is_adopted_on_the_word_of_the_issuer_that_the_operator_names
     })
     .await;
     assert!(told.contains("homeservers[0].adopt[0].issuer: is missing"), "{told}");
+    let users = |issuer: Value| {
+        let table = json!({ "provider": "idp", "issuer": issuer, "homeservers": { "alice": "eng.ac.cdl" } });
+        move |config: &mut Value| {
+            config["providers"] = json!([{ "id": "idp", "name": "IdP", "asking": {} }]);
+            config["selection"] = json!([{ "sticky": {} }, { "users": table }]);
+        }
+    };
+    let told = crate::app::problems_of(users(Value::Null)).await;
+    assert!(told.contains("selection[1].users.issuer: is missing"), "{told}");
+    TestApp::start_with(users(json!("https://harbour.example"))).await;
 }
