@@ -120,6 +120,7 @@ fn interrupt_when_up(mut command: Command) -> anyhow::Result<()> {
 
 /// Somebody with a shell in the directory of a `usher.yaml`.
 struct Operator {
+    _programs: tempfile::TempDir,
     directory: tempfile::TempDir,
     path: OsString,
     binary: PathBuf,
@@ -129,14 +130,19 @@ struct Operator {
 }
 
 impl Operator {
+    /// With a copy of the program: the commands of the other test build it again.
     fn new(binary: &Path) -> anyhow::Result<Self> {
-        let beside = binary.parent().context("the binary is in a directory")?;
+        let programs = tempfile::tempdir()?;
+        let copy = programs.path().join("usher");
+        let copied = Command::new("cp").arg(binary).arg(&copy).status()?;
+        ensure!(copied.success(), "{} cannot be copied", binary.display());
         let path = env::var_os("PATH").unwrap_or_default();
-        let path = env::join_paths([beside.to_owned()].into_iter().chain(env::split_paths(&path)))?;
+        let path = env::join_paths([programs.path().to_owned()].into_iter().chain(env::split_paths(&path)))?;
         Ok(Self {
+            _programs: programs,
             directory: tempfile::tempdir()?,
             path,
-            binary: binary.to_owned(),
+            binary: copy,
             address: format!("127.0.0.1:{}", free_port()?),
             serving: None,
             has_served: false,

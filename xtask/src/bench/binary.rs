@@ -2,6 +2,8 @@
 //! and the load generator.
 
 use std::{
+    fs::{self, File},
+    io,
     path::{Path, PathBuf},
     process::Stdio,
 };
@@ -16,8 +18,14 @@ use crate::workspace;
 /// The bare program, in the directory of [`programs`].
 pub(super) const FLOOR: &str = "usher-floor";
 
+/// The file in the target directory that is locked from a build until its programs are copied.
+const LOCK: &str = "bench.lock";
+
 /// Builds `usher`, with the counter of statements, and the floor, by one cargo, so that both are made of the same crates;
 /// copies both into `directory`; where `usher` is. Timing polls takes a little time itself: only if it is wanted.
+///
+/// Cargo puts a program of any features at the same path, so that another benchmark waits with its build until the copies
+/// are made.
 pub(super) async fn programs(
     profile: Profile,
     times_polls: bool,
@@ -29,6 +37,7 @@ pub(super) async fn programs(
     if times_polls {
         packages.push("--features=usher-server/time-polls");
     }
+    let _alone = lock().await?;
     for built in build("usher", profile, &packages, progress).await? {
         let name = built.file_name().context("an executable has a name")?;
         // By another process: one that is started by this one meanwhile would have the file open for writing for a moment, and
@@ -37,6 +46,18 @@ pub(super) async fn programs(
         ensure!(copy.success(), "{} cannot be copied", built.display());
     }
     Ok(directory.join("usher"))
+}
+
+/// Waits for other benchmarks that build, in this process or another; they wait until what this gives is dropped.
+async fn lock() -> anyhow::Result<File> {
+    let directory = workspace::target_directory()?;
+    let locked = tokio::task::spawn_blocking(move || {
+        fs::create_dir_all(&directory)?;
+        let file = File::create(directory.join(LOCK))?;
+        file.lock()?;
+        Ok::<_, io::Error>(file)
+    });
+    locked.await?.context("other benchmarks cannot be kept from building")
 }
 
 /// Builds this program with everything it can have; where it is.
@@ -83,4 +104,34 @@ async fn build(
 fn executables(messages: &str) -> Vec<PathBuf> {
     let messages = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     messages.filter_map(|message| message.get("executable")?.as_str().map(PathBuf::from)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    /// What only a program that times its polls can say.
+    const TOLD: &str = "polls were timed";
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn each_benchmark_gets_the_program_that_it_built_whatever_others_build() {
+        let progress = Arc::new(Progress::silent());
+        let all = (0..6).map(|number| {
+            let (times_polls, progress) = (number % 2 == 0, Arc::clone(&progress));
+            tokio::spawn(async move {
+                let directory = tempfile::tempdir().expect("a directory");
+                let usher =
+                    programs(Profile::Dev, times_polls, directory.path(), &progress).await.expect("usher");
+                let mut grep = tokio::process::Command::new("grep");
+                let found =
+                    grep.args(["--quiet", "--text", TOLD]).arg(usher).status().await.expect("grep runs");
+                assert_eq!(found.code(), Some(i32::from(!times_polls)), "number {number}");
+            })
+        });
+        for one in all.collect::<Vec<_>>() {
+            one.await.expect("it has what it asked for");
+        }
+    }
 }

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::portal::Running;
+use super::{portal::Running, probe};
 
 /// What it says when it is asked.
 const TOLD: &str = "polls were timed";
@@ -36,6 +36,10 @@ pub(super) async fn take(running: &Running<'_>) -> anyhow::Result<Polls> {
         if let Some(line) = lines()?.get(before) {
             return read(line).context("it says something else about its polls");
         }
+        ensure!(
+            !probe::has_ended(running.pid()?)?,
+            "it ended when it was asked about its polls: it does not time them"
+        );
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     bail!("it does not say how long its polls took")

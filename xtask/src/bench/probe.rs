@@ -14,6 +14,13 @@ pub(super) fn cpu(pid: u32) -> anyhow::Result<Duration> {
     cpu_in(&stat).context("/proc/PID/stat has another shape")
 }
 
+/// Whether it has ended, though nobody has asked yet how (a zombie).
+#[cfg(feature = "saml")]
+pub(super) fn has_ended(pid: u32) -> anyhow::Result<bool> {
+    let stat = read(pid, "stat")?;
+    Ok(stat.rsplit_once(')').is_none_or(|(_, rest)| rest.trim_start().starts_with(['Z', 'X'])))
+}
+
 /// Fields 14 and 15. The second, the name, may contain anything, but ends at the last `)`.
 fn cpu_in(stat: &str) -> Option<Duration> {
     let (_, rest) = stat.rsplit_once(')')?;
