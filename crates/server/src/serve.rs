@@ -70,15 +70,21 @@ pub fn bind(config: &Config) -> anyhow::Result<Vec<(TcpListener, Listener)>> {
     Ok(bound)
 }
 
-/// The server, not yet polled. SIGTERM and Ctrl-C end it: no new connections, requests under way are finished.
-pub fn serve(app: Arc<App>, listeners: Vec<(TcpListener, Listener)>) -> anyhow::Result<Server> {
+/// The server, not yet polled. `ending` ends it: no new connections, requests under way are finished.
+pub fn serve(
+    app: Arc<App>,
+    listeners: Vec<(TcpListener, Listener)>,
+    ending: impl Future<Output = ()> + Send + 'static,
+) -> anyhow::Result<Server> {
     sweep::start(&app);
     refresh::start(&app);
     errands::start::<Provisioning>(&app);
     errands::start::<Endings>(&app);
     let data = web::Data::from(app);
-    let mut server =
-        ServerBuilder::default().workers(threads::of_either_half()).shutdown_timeout(SHUTDOWN_SECONDS);
+    let mut server = ServerBuilder::default()
+        .workers(threads::of_either_half())
+        .shutdown_timeout(SHUTDOWN_SECONDS)
+        .shutdown_signal(ending);
     for (listener, whose) in listeners {
         let (data, ending) = (data.clone(), server.graceful_shutdown_signal());
         let name = format!("http://{}", listener.local_addr()?);

@@ -35,6 +35,7 @@ pub(super) async fn run(file: &ConfigFile, no_migrate: bool) -> anyhow::Result<(
     ignore_hangup()?;
     #[cfg(feature = "time-polls")]
     crate::polls::tell_when_asked()?;
+    let ending = told_to_end()?;
     let listeners = bind(&config)?;
     for (socket, whose) in &listeners {
         let address = socket.local_addr()?;
@@ -47,7 +48,7 @@ pub(super) async fn run(file: &ConfigFile, no_migrate: bool) -> anyhow::Result<(
     }
     let app = App::new(config, providers, homeservers, store, Arc::new(SystemClock), Arc::new(OsEntropy));
     let app = Arc::new(app);
-    serve(Arc::clone(&app), listeners)?.await.context("the server stopped")?;
+    serve(Arc::clone(&app), listeners, ending)?.await.context("the server stopped")?;
     if tokio::time::timeout(CLOSE_DEADLINE, app.store.close()).await.is_err() {
         tracing::warn!("the database did not let go in time");
     }
@@ -72,6 +73,23 @@ async fn refuse_moved_issuers(providers: &Providers, store: &Store) -> anyhow::R
         }
     }
     Ok(())
+}
+
+/// SIGTERM, Ctrl-C or SIGQUIT, from now on: actix would catch them after it has taken the first connections, and whoever ends a
+/// replica in between would kill it.
+fn told_to_end() -> anyhow::Result<impl Future<Output = ()> + Send + 'static> {
+    let caught = |kind| signal(kind).context("the signals that end Usher cannot be caught");
+    let mut terminate = caught(SignalKind::terminate())?;
+    let mut interrupt = caught(SignalKind::interrupt())?;
+    let mut quit = caught(SignalKind::quit())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+            _ = quit.recv() => {}
+        }
+        tracing::info!("told to end: requests under way are finished");
+    })
 }
 
 /// A closed terminal, or the habit of reloading, must not cut the sign-ins under way: the default is to die.

@@ -35,9 +35,9 @@ pub(super) async fn any(app: web::Data<App>, request: HttpRequest, payload: web:
         _ => return HttpResponse::MethodNotAllowed().insert_header((header::ALLOW, "GET, POST")).finish(),
     };
     let Some(endpoint) = configured.provider.endpoint(method, &tail) else { return not_found() };
-    let form = match form(method, payload).await {
-        Ok(form) => form,
-        Err(status) => return problem_page(&app, &request, &PageProblem::new(status, "form"), None),
+    let Some(form) = form(method, payload).await else {
+        let problem = PageProblem::new(StatusCode::BAD_REQUEST, "form");
+        return problem_page(&app, &request, &problem, None);
     };
     let callback = Callback::new(method, tail, request.query_string(), &form);
     match endpoint {
@@ -59,15 +59,13 @@ fn addressed<'a>(app: &'a App, request: &HttpRequest) -> Option<(&'a ConfiguredP
     Some((configured, tail))
 }
 
-async fn form(method: provider::Method, payload: web::Payload) -> Result<String, StatusCode> {
+async fn form(method: provider::Method, payload: web::Payload) -> Option<String> {
     match method {
-        provider::Method::Get => Ok(String::new()),
+        provider::Method::Get => Some(String::new()),
         provider::Method::Post => {
-            let bytes = read_body(payload, MAX_FORM_BYTES).await.map_err(|error| match error {
-                http::BodyError::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-                http::BodyError::Incomplete => StatusCode::BAD_REQUEST,
-            })?;
-            String::from_utf8(bytes.to_vec()).map_err(|_| StatusCode::BAD_REQUEST)
+            // Too much, cut off or no text: it is no message of a provider's, which is all that a person has to know.
+            let bytes = read_body(payload, MAX_FORM_BYTES).await.ok()?;
+            String::from_utf8(bytes.to_vec()).ok()
         }
     }
 }

@@ -50,6 +50,7 @@ mod refusals;
 mod relay;
 mod replicas;
 mod saml;
+mod saml_garbage;
 mod saml_library;
 mod saml_logout;
 mod saml_metadata;

@@ -1,8 +1,12 @@
 //! What operators do: start, stop, upgrade, and make mistakes.
 
-use std::{path::Path, process::Output, time::Duration};
+use std::{
+    path::Path,
+    process::Output,
+    time::{Duration, Instant},
+};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
@@ -71,7 +75,7 @@ fn a_hangup_is_ignored_and_the_log_says_so() -> anyhow::Result<()> {
         let stage = Stage::set(Kind::Sqlite, TIMEOUT).await?;
         let id = stage.usher.id().context("usher runs")?.to_string();
         let status = std::process::Command::new("sh").args(["-c", &format!("kill -HUP {id}")]).status()?;
-        anyhow::ensure!(status.success(), "no signal was sent");
+        ensure!(status.success(), "no signal was sent");
         eventually("the hangup is in the log", async || {
             Ok(stage.usher.log()?.contains("SIGHUP is ignored").then_some(()))
         })
@@ -109,8 +113,19 @@ fn a_registration_file_that_was_there_is_made_private() -> anyhow::Result<()> {
         let config = config.to_str().context("a path of ASCII")?;
         let arguments = ["--config", config, "registration", crate::scripted::SERVER_NAME, "--output", path];
         let output = std::process::Command::new(BINARY).args(arguments).output()?;
-        anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         assert_eq!(std::fs::metadata(path)?.permissions().mode() & 0o777, 0o600);
+        Ok(())
+    })
+}
+
+#[test]
+fn who_is_told_to_end_as_soon_as_it_is_there_ends_well() -> anyhow::Result<()> {
+    run(async {
+        let bench = Bench::with(Kind::Sqlite, |_| {}).await?;
+        for _ in 0..10 {
+            bench.ends_as_soon_as_it_is_there().await?;
+        }
         Ok(())
     })
 }
@@ -149,6 +164,21 @@ impl Bench {
         let mut usher = Process::spawn("usher", command, &self.directory.path().join("usher.log"))?;
         usher.ready(&self.address.join("_usher/health")?, TIMEOUT).await?;
         assert!(usher.stop(TIMEOUT).await?.success(), "{}", usher.log_tail());
+        Ok(())
+    }
+
+    /// `usher serve` is told to end as soon as its port is open, and ends well.
+    async fn ends_as_soon_as_it_is_there(&self) -> anyhow::Result<()> {
+        let mut command = process::command(BINARY);
+        command.current_dir(self.directory.path()).arg("serve");
+        let mut usher = Process::spawn("usher", command, &self.directory.path().join("usher.log"))?;
+        let address = self.address.socket_addrs(|| None)?;
+        let began = Instant::now();
+        while std::net::TcpStream::connect(&address[..]).is_err() {
+            ensure!(began.elapsed() < TIMEOUT, "it does not come up: {}", usher.log_tail());
+        }
+        let status = usher.stop(TIMEOUT).await?;
+        ensure!(status.success(), "{status}: {}", usher.log_tail());
         Ok(())
     }
 

@@ -25,7 +25,7 @@ pub(crate) struct Way {
     pub(crate) section: Value,
 }
 
-fn way(name: &'static str, service: Value, section: Value) -> Way {
+pub(crate) fn way(name: &'static str, service: Value, section: Value) -> Way {
     Way { name, service, section }
 }
 

@@ -128,7 +128,8 @@ impl TestApp {
         let clock = Arc::new(TestClock(AtomicI64::new(1_800_000_000_000)));
         let app = Arc::new(build(document.clone(), directory.path(), clock.clone()).await);
         let server =
-            serve::serve(Arc::clone(&app), vec![(listener, serve::Listener::Shared)]).expect("a server");
+            serve::serve(Arc::clone(&app), vec![(listener, serve::Listener::Shared)], std::future::pending())
+                .expect("a server");
         let handle = server.handle();
         tokio::spawn(server);
         Self {
@@ -181,7 +182,8 @@ impl TestApp {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = listener.local_addr().expect("an address").port();
         let app = build(self.document.clone(), self.directory.path(), clock).await;
-        let server = serve::serve(Arc::new(app), vec![(listener, whose)]).expect("a server");
+        let server =
+            serve::serve(Arc::new(app), vec![(listener, whose)], std::future::pending()).expect("a server");
         let handle = server.handle();
         tokio::spawn(server);
         Replica { port, server: handle }
