@@ -13,6 +13,7 @@ use crate::{
     config::Settings,
     discovery::DISCO,
     document::ServiceProvider,
+    gate::GateError,
     keys::OwnKey,
     logout::Memory,
     metadata::Idp,
@@ -118,11 +119,14 @@ impl Service {
 /// Whose fault each failure is.
 fn reaction(error: ResponseError) -> ProviderError {
     match error {
+        // The identity provider's choice of an algorithm, most of the time: the answer is whole, and cannot be trusted.
+        ResponseError::Gate(GateError::Signature(_)) | ResponseError::Unproven(_) => {
+            ProviderError::unverified(error)
+        }
         ResponseError::Encoding | ResponseError::Gate(_) | ResponseError::Schema(_) => {
             ProviderError::malformed(error)
         }
         ResponseError::Denied(_) => ProviderError::Refused(error.into()),
         ResponseError::Rejected(_) => ProviderError::Internal(error.into()),
-        ResponseError::Unproven(_) => ProviderError::unverified(error),
     }
 }
