@@ -121,11 +121,15 @@ impl SimpleSamlPhp {
     pub fn register(&self, name: &str, metadata: &str, options: &Value) -> anyhow::Result<()> {
         ensure!(options.is_object(), "options have names");
         let services = self.data.path().join("services");
-        fs::write(services.join(format!("{name}.json")), options.to_string())?;
-        // Its appearance is what makes both count.
-        let (half, whole) = (services.join(format!("{name}.part")), services.join(format!("{name}.xml")));
-        fs::write(&half, metadata)?;
-        fs::rename(half, whole).context("the service cannot be registered")
+        // The appearance of the metadata is what makes both count. The server reads all services for every request: it must
+        // never see half of one.
+        for (kind, text) in [("json", options.to_string()), ("xml", metadata.to_owned())] {
+            let (half, whole) =
+                (services.join(format!("{name}.{kind}.part")), services.join(format!("{name}.{kind}")));
+            fs::write(&half, text)?;
+            fs::rename(half, whole).context("the service cannot be registered")?;
+        }
+        Ok(())
     }
 
     /// Who can sign in.

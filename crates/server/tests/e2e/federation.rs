@@ -197,7 +197,7 @@ impl Scene {
             edit(portal);
         })
         .await?;
-        let service = metadata_of(&world).await?;
+        let service = metadata_of(&world, "corp").await?;
         harbour.register(&unique("usher-"), &service, &json!({}))?;
         hills.set_up(&name, &Setup::default(), Some(&service)).await?;
         Ok(Self { world, metadata, members })

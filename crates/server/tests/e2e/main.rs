@@ -54,6 +54,7 @@ mod saml_garbage;
 mod saml_library;
 mod saml_logout;
 mod saml_metadata;
+mod saml_protection;
 mod scripted;
 mod secrecy;
 mod sweeping;

@@ -55,7 +55,7 @@ impl Scene {
             edit(portal);
         })
         .await?;
-        let service = metadata_of(&world).await?;
+        let service = metadata_of(&world, "corp").await?;
         let scene = Self { world, name, providers, service };
         scene.becomes(setup).await?;
         Ok(scene)

@@ -13,8 +13,12 @@ use crate::{
     world::{World, unique},
 };
 
-/// Usher as a service whose single logout is by `binding` alone.
-async fn world(kind: Kind, binding: &str) -> anyhow::Result<World> {
+const RSA_SHA256: &str = "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256";
+const RSA_SHA384: &str = "http://www.w3.org/2001/04/xmldsig-more#rsa-sha384";
+const RSA_SHA512: &str = "http://www.w3.org/2001/04/xmldsig-more#rsa-sha512";
+
+/// Usher as a service whose single logout is by `binding` alone, signed with `algorithm`.
+async fn world(kind: Kind, binding: &str, algorithm: &str) -> anyhow::Result<World> {
     let provider = simplesamlphp().await?;
     let metadata_file = tempfile::tempdir()?.keep().join("idp.xml");
     std::fs::write(&metadata_file, provider.metadata().await?)?;
@@ -25,14 +29,14 @@ async fn world(kind: Kind, binding: &str) -> anyhow::Result<World> {
         portal.localpart = portal.localpart.replace("subject", "attributes.uid");
     })
     .await?;
-    let metadata = metadata_of(&world).await?;
+    let metadata = metadata_of(&world, "corp").await?;
     let is_kept = |line: &&str| !line.contains("SingleLogoutService") || line.contains(binding);
     let metadata = metadata.lines().filter(is_kept).collect::<Vec<_>>().join("\n");
     ensure!(metadata.contains("SingleLogoutService"), "{metadata}");
     provider.register(
         &unique("usher-"),
         &metadata,
-        &json!({ "sign.logout": true, "validate.logout": true }),
+        &json!({ "sign.logout": true, "validate.logout": true, "signature.algorithm": algorithm }),
     )?;
     Ok(world)
 }
@@ -65,8 +69,14 @@ async fn ends(world: &World, session: &Answer) -> anyhow::Result<()> {
 fn who_signs_out_at_their_identity_provider_is_signed_out_at_their_homeserver() -> anyhow::Result<()> {
     run(async {
         let provider = simplesamlphp().await?;
-        for (kind, binding) in [(Kind::Sqlite, "HTTP-Redirect"), (Kind::Postgres, "HTTP-POST")] {
-            let world = world(kind, binding).await?;
+        for (kind, binding, algorithm) in [
+            (Kind::Sqlite, "HTTP-Redirect", RSA_SHA256),
+            (Kind::Postgres, "HTTP-Redirect", RSA_SHA384),
+            (Kind::Sqlite, "HTTP-Redirect", RSA_SHA512),
+            (Kind::Postgres, "HTTP-POST", RSA_SHA256),
+            (Kind::Sqlite, "HTTP-POST", RSA_SHA512),
+        ] {
+            let world = world(kind, binding, algorithm).await?;
             let (alice, elsewhere) = (world.person("alice"), world.person("alice"));
             let other = log_in(&world, &elsewhere).await?;
             let session = log_in(&world, &alice).await?;
@@ -92,7 +102,7 @@ fn who_signs_out_from_the_portal_is_signed_out_there_and_at_their_homeserver() -
     run(async {
         let provider = simplesamlphp().await?;
         for (kind, binding) in [(Kind::Postgres, "HTTP-Redirect"), (Kind::Sqlite, "HTTP-POST")] {
-            let world = world(kind, binding).await?;
+            let world = world(kind, binding, RSA_SHA256).await?;
             let (alice, elsewhere) = (world.person("alice"), world.person("alice"));
             let other = log_in(&world, &elsewhere).await?;
             let page = format!("{}_usher/sign-out/corp", world.config.public_base_url());

@@ -70,7 +70,7 @@ fn an_identity_provider_whose_metadata_comes_late_keeps_only_its_own_people_wait
         .await?;
         // For the identity provider's operator, who has to know us first.
         let ours = printed(&world.config)?;
-        assert_eq!(ours, metadata_of(&world).await?, "printed and served");
+        assert_eq!(ours, metadata_of(&world, "corp").await?, "printed and served");
         provider.register(&unique("usher-"), &ours, &json!({}))?;
 
         let alice = world.person("alice");
@@ -90,7 +90,7 @@ fn an_identity_provider_whose_metadata_comes_late_keeps_only_its_own_people_wait
         });
         let session = world.client.redeem(&token.await?).await?.expect_ok()?;
         assert_eq!(session.field("user_id")?, world.eng("alice"));
-        assert_eq!(ours, metadata_of(&world).await?, "nothing of ours depends on theirs");
+        assert_eq!(ours, metadata_of(&world, "corp").await?, "nothing of ours depends on theirs");
         Ok(())
     })
 }
