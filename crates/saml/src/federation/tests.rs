@@ -315,3 +315,37 @@ async fn what_one_member_writes_of_itself_costs_nobody_else_their_place() {
         assert!(error.contains(expected), "{name}: {error}");
     }
 }
+
+#[tokio::test]
+async fn what_one_member_says_of_its_domains_is_about_itself_alone() {
+    let hinting = |name: &str| {
+        let extensions = format!(
+            "<md:Extensions><shibmd:Scope xmlns:shibmd=\"urn:mace:shibboleth:metadata:1.0\" regexp=\"false\">{name}.cdl\
+             </shibmd:Scope><mdui:DiscoHints xmlns:mdui=\"urn:oasis:names:tc:SAML:metadata:ui\">\
+             <mdui:DomainHint>hint-of-{name}.cdl</mdui:DomainHint></mdui:DiscoHints></md:Extensions>"
+        );
+        let member = idp(name).member("").expect("an entity");
+        let (before, after) = member.split_once("<md:KeyDescriptor").expect("a key");
+        format!("{before}{extensions}<md:KeyDescriptor{after}")
+    };
+    let members = hinting("one") + &idp("none").member("").expect("an entity") + &hinting("two");
+    let federation = Place::new().read(&signed(&members)).await.expect("a federation");
+    let url = |name: &str| format!("https://{name}.example/idp");
+    for name in ["one", "two"] {
+        for typed in [format!("{name}.cdl"), format!("hint-of-{name}.cdl")] {
+            assert_eq!(found(&federation, &typed), [url(name)], "{typed}");
+        }
+    }
+    for (name, own, speaks) in [
+        ("one", "one.cdl", true),
+        ("one", "two.cdl", false),
+        ("one", "hint-of-one.cdl", false),
+        ("two", "two.cdl", true),
+        ("two", "one.cdl", false),
+    ] {
+        let member = federation.find_named(&url(name)).expect("an index").expect("a member");
+        assert_eq!(member.idp.speaks_for(own), speaks, "{name} for {own}");
+    }
+    let silent = federation.find_named(&url("none")).expect("an index").expect("a member");
+    assert!(silent.idp.scopes.is_none() && silent.shown.detail == "none.example", "{:?}", silent.shown);
+}

@@ -40,7 +40,7 @@ pub(crate) struct Metadata {
 }
 
 impl Metadata {
-    fn new() -> anyhow::Result<Self> {
+    pub(crate) fn new() -> anyhow::Result<Self> {
         let directory = tempfile::tempdir()?.keep();
         run_in(
             &directory,
@@ -64,7 +64,7 @@ impl Metadata {
         Ok(Self { directory })
     }
 
-    fn section(&self) -> Value {
+    pub(crate) fn section(&self) -> Value {
         json!({
             "metadata_file": self.directory.join("federation.xml"),
             "metadata_certificate_file": self.directory.join("certificate"),

@@ -27,6 +27,7 @@ mod establishing;
 mod every_step;
 mod every_write;
 mod federation;
+mod federation_reader;
 mod flood;
 mod footprint;
 mod gateway;

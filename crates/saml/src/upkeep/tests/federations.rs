@@ -157,3 +157,61 @@ async fn a_file_that_could_not_be_read_is_read_later_though_it_has_not_changed()
     assert_eq!(world.look_at(&upkeep, NOW).await, FILE_PAUSE);
     assert_eq!(count(&upkeep, NOW), Ok(3));
 }
+
+#[tokio::test]
+async fn what_one_member_says_of_its_own_time_is_nothing_to_the_others() {
+    // Canonical: attributes in the order of their names.
+    let of_member = |before: &str, after: &str| {
+        let member = IDP.member("").expect("an entity");
+        let (name, rest) = member.split_once('>').expect("a tag");
+        format!("{}{after}>{rest}", name.replacen("entityID=", &format!("{before}entityID="), 1))
+    };
+    let whole = |cache_duration: Option<&str>, valid_until: Option<u64>| Issue {
+        cache_duration: cache_duration.map(str::to_owned),
+        valid_until: valid_until.map(instant),
+        ..issue()
+    };
+    let soon = format!(" validUntil=\"{}\"", instant(SECONDS + 600));
+    let late = " validUntil=\"2099-01-01T00:00:00Z\"";
+    for (name, member, whole, expected) in [
+        ("a short duration", of_member("cacheDuration=\"PT2M\" ", ""), whole(None, None), HOUR),
+        ("a long one", of_member("cacheDuration=\"P7D\" ", ""), whole(Some("PT30M"), None), HOUR / 2),
+        ("a near end", of_member("", &soon), whole(None, None), HOUR),
+        ("a late end", of_member("", late), whole(None, Some(SECONDS + 3600)), HOUR / 2),
+    ] {
+        let certificate = STRANGER.certificate_base64().expect("a certificate");
+        let members = strangers(3, &certificate) + &member;
+        let world = World::new(&aggregate(&members, &whole).expect("metadata")).await;
+        let upkeep =
+            upkeep_of_many(Place::Url { url: world.server.url(), ca_pem: None, refresh: HOUR }, None);
+        let pause = world.look_at(&upkeep, NOW).await;
+        assert_eq!(count(&upkeep, NOW), Ok(3), "{name}");
+        assert!(pause <= expected && pause >= expected / 10 * 9, "{name}: {pause:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_document_that_has_expired_is_fetched_whole_though_the_server_says_that_it_has_not_changed() {
+    let until = Issue { valid_until: Some(instant(SECONDS + 3600)), ..issue() };
+    let members = IDP.member("").expect("an entity");
+    let tagged = |issue: &Issue| {
+        let text = aggregate(&members, issue).expect("metadata");
+        let Reply::Answer { status, body, .. } = document(&text) else { panic!("an answer") };
+        Reply::Answer { status, headers: vec![("etag".to_owned(), "\"one\"".to_owned())], body }
+    };
+    let world = World::new("").await;
+    world.say(tagged(&until));
+    let upkeep = upkeep_of_many(Place::Url { url: world.server.url(), ca_pem: None, refresh: HOUR }, None);
+    world.look_at(&upkeep, NOW).await;
+    world.say(Reply::new(304, "text/plain", ""));
+    let end = NOW.plus(HOUR);
+    assert!(world.look_at(&upkeep, end.minus(Duration::from_millis(1))).await >= LEAST_PAUSE / 10 * 9);
+    assert!(world.look_at(&upkeep, end).await <= RETRY, "a failure: it is tried again soon");
+    assert_eq!(count(&upkeep, end), Err(Unknown::Expired));
+    world.say(tagged(&issue()));
+    world.look_at(&upkeep, end).await;
+    assert_eq!(count(&upkeep, end), Ok(1));
+    let asked = world.asked.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let known = Some("\"one\"".to_owned());
+    assert_eq!(asked, [None, known.clone(), known, None], "the last time whole");
+}
