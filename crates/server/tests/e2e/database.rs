@@ -219,13 +219,18 @@ impl LockedFile {
 impl Blocked {
     /// Waits until somebody waits for this lock.
     pub(crate) async fn arrived(&mut self) -> anyhow::Result<()> {
+        self.arrived_together(1).await
+    }
+
+    /// Waits until so many wait for this lock, or more.
+    pub(crate) async fn arrived_together(&mut self, count: i64) -> anyhow::Result<()> {
         let Self { connection, table } = self;
         let sql =
             format!("SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = '{table}'::regclass");
         eventually("somebody writes to the locked table", async || {
             let sql = AssertSqlSafe(sql.clone());
             let waiting: i64 = sqlx::query_scalar(sql).fetch_one(&mut *connection).await?;
-            Ok((waiting > 0).then_some(()))
+            Ok((waiting >= count).then_some(()))
         })
         .await
     }

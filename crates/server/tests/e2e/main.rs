@@ -56,6 +56,7 @@ mod saml_library;
 mod saml_logout;
 mod saml_metadata;
 mod saml_protection;
+mod saml_replicas;
 mod scripted;
 mod secrecy;
 mod sweeping;

@@ -162,19 +162,19 @@ fn address(portal: &Portal) -> anyhow::Result<Url> {
     Ok(Url::parse(&format!("http://{}/", portal.listen))?)
 }
 
-/// Another Usher on the stage's database, with a config that `edit` has changed.
-struct Replica {
-    usher: Usher,
-    listen: String,
+/// Another Usher on the same database, with a config that `edit` has changed.
+pub(crate) struct Replica {
+    pub(crate) usher: Usher,
+    pub(crate) listen: String,
     // After Usher: it must be gone before its files are.
     _directory: TempDir,
 }
 
 impl Replica {
-    async fn of(stage: &Stage, edit: impl FnOnce(&mut Value)) -> anyhow::Result<Self> {
+    pub(crate) async fn of(first: &Portal, edit: impl FnOnce(&mut Value)) -> anyhow::Result<Self> {
         let directory = tempfile::tempdir()?;
         let listen = Portal::at_a_free_port()?.listen;
-        let mut config = Portal { listen: listen.clone(), ..stage.config.clone() }.to_yaml();
+        let mut config = Portal { listen: listen.clone(), ..first.clone() }.to_yaml();
         edit(&mut config);
         let usher = Usher::start(Path::new(BINARY), directory.path(), &config).await?;
         Ok(Self { usher, listen, _directory: directory })
@@ -185,7 +185,7 @@ impl Replica {
 fn when_a_replica_dies_in_the_middle_the_other_goes_on() -> anyhow::Result<()> {
     run(async {
         let stage = Stage::set(Kind::Postgres, Duration::from_secs(2)).await?;
-        let mut other = Replica::of(&stage, |_| {}).await?;
+        let mut other = Replica::of(&stage.config, |_| {}).await?;
         let mut here = Visitor::arrive(&stage, &stage.config.listen, "alice").await?;
 
         // While it makes an account.
@@ -249,7 +249,7 @@ fn keys_are_rotated_one_replica_after_the_other_and_nobody_notices() -> anyhow::
         // The stage's own Usher has only the old key, and keeps it.
         let stage = Stage::set(Kind::Postgres, Duration::from_secs(30)).await?;
         let replica =
-            async |keys: &[&Value]| Replica::of(&stage, |config| config["keys"] = json!(keys)).await;
+            async |keys: &[&Value]| Replica::of(&stage.config, |config| config["keys"] = json!(keys)).await;
         let prepared = replica(&[&old, &new]).await?;
         is_shared(&stage, [&stage.config.listen, &prepared.listen], "one knows the new key").await?;
         let also_prepared = replica(&[&old, &new]).await?;

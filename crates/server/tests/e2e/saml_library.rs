@@ -23,15 +23,15 @@ const AES_256_CBC: &str = "http://www.w3.org/2001/04/xmlenc#aes256-cbc";
 const TRIPLE_DES: &str = "http://www.w3.org/2001/04/xmlenc#tripledes-cbc";
 
 /// An Usher and an identity provider of its own, called `name`.
-struct Scene {
-    world: World,
+pub(crate) struct Scene {
+    pub(crate) world: World,
     name: String,
     providers: &'static Pysaml2,
     service: String,
 }
 
 impl Scene {
-    async fn start(kind: Kind, setup: &Setup, section: &Value) -> anyhow::Result<Self> {
+    pub(crate) async fn start(kind: Kind, setup: &Setup, section: &Value) -> anyhow::Result<Self> {
         Self::start_with(kind, setup, section, |_| ()).await
     }
 
