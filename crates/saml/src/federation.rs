@@ -20,7 +20,7 @@ pub use reader::Reader;
 
 pub(crate) use index::{Federation, IndexError, Key, Listed, Member};
 pub(crate) use job::{DocumentAt, Filter, Job, Validators};
-pub(crate) use reader::{Loaded, ReadError};
+pub(crate) use reader::{Loaded, PATIENCE, ReadError};
 
 /// A job without conditions.
 #[cfg(feature = "fuzzing")]

@@ -198,6 +198,9 @@ impl Upkeep {
                     looks.has_tried_copy = true;
                     self.look_at_copy(copy, ctx.now).await;
                 }
+                if let Some(copy) = &address.copy {
+                    copy.sweep(ctx.now).await;
+                }
                 match self.look_at_url(address, &looks.validators, ctx.now).await {
                     Ok(validators) => {
                         looks.failures = 0;

@@ -22,7 +22,7 @@ use super::{
 };
 
 /// Fetching included.
-const PATIENCE: Duration = Duration::from_mins(4);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(4);
 /// What is told of what the process complained of.
 const MAX_COMPLAINT: u64 = 2048;
 

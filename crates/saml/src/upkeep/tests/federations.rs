@@ -43,6 +43,10 @@ async fn a_federation_is_read_again_and_the_last_good_one_is_kept_over_failures_
         assert!(world.look_at(&upkeep, NOW).await < LEAST_PAUSE, "{name}: it is tried again soon");
         assert_eq!(count(&upkeep, NOW), Ok(3), "{name}");
     }
+    let left = world.directory.path().join("saml-metadata-0123456789abcdef01234567-x1y2z3.part");
+    let long_ago = std::time::UNIX_EPOCH + Duration::from_secs(SECONDS - 3600);
+    fs::File::create(&left).and_then(|file| file.set_modified(long_ago)).expect("a file");
+    world.look_at(&upkeep, NOW).await;
     assert_eq!(world.copies().len(), 1, "{:?}", world.copies());
     let mode = fs::metadata(&world.copies()[0]).expect("a copy").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
