@@ -58,6 +58,7 @@ mod names;
 mod person;
 mod processors;
 mod provider;
+mod regular;
 mod request;
 mod response;
 mod sending;

@@ -24,6 +24,7 @@ use crate::{
     keys::IdpKey,
     metadata::{Idp, MAX_BYTES, MetadataError},
     processors::{NotWorked, Processors},
+    regular,
 };
 use copy::LastCopy;
 use fetch::FetchError;
@@ -266,7 +267,7 @@ impl Upkeep {
 
     async fn take_file(&self, path: &Path, entity_id: &Issuer, now: Timestamp) -> Result<(), LookError> {
         let own = path.to_owned();
-        let read = spawn_blocking(move || std::fs::read(own)).await;
+        let read = spawn_blocking(move || regular::read(&own, MAX_BYTES)).await;
         let read = read.unwrap_or_else(|panicked| Err(std::io::Error::other(panicked)));
         self.take(Arc::new(read.map_err(LookError::File)?), entity_id, now).await
     }
@@ -275,16 +276,16 @@ impl Upkeep {
         let path = copy.path().to_owned();
         let taken = match &self.whose {
             Whose::One(entity_id) => {
-                let Some(document) = copy.read().await else { return };
+                let Some(document) = copy.read(!self.signers.is_empty()).await else { return };
                 match self.take(Arc::new(document), entity_id, now).await {
                     Err(LookError::Metadata(MetadataError::TooLong(_))) => {
-                        self.take_apart(DocumentAt::File(path), now).await.map(drop)
+                        self.take_apart(DocumentAt::Copy(path), now).await.map(drop)
                     }
                     taken => taken,
                 }
             }
-            Whose::Many(_) if !path.exists() => return,
-            Whose::Many(_) => self.take_apart(DocumentAt::File(path), now).await.map(drop),
+            Whose::Many(_) if path.symlink_metadata().is_err() => return,
+            Whose::Many(_) => self.take_apart(DocumentAt::Copy(path), now).await.map(drop),
         };
         match taken {
             Ok(()) => {

@@ -16,6 +16,7 @@ use crate::{
     federation::Filter,
     keys::IdpKey,
     metadata::{Idp, MAX_BYTES, MetadataError},
+    regular,
 };
 
 /// Keys that may sign metadata: two while one takes over from the other, and some more.
@@ -107,6 +108,10 @@ impl Source {
             }
             if let Some(Err(error)) = self.cache_dir.as_ref().map(tempfile::tempfile_in) {
                 warn("metadata_cache_dir", &format!("cannot be written to: {error}"));
+            }
+            if let Some(who) = self.cache_dir.as_deref().and_then(regular::who_else_writes) {
+                let message = format!("{who}: give Usher a directory of its own, with mode 0700");
+                warn("metadata_cache_dir", &message);
             }
             if self.cache_dir.is_none() {
                 warn(
@@ -231,7 +236,7 @@ fn in_file(
     let unread = Place::File { path: path.to_owned(), first: None, stamp: None };
     match (filter, is_long) {
         (Some(filter), _) => {
-            let open = std::fs::File::open(path);
+            let open = regular::read(path, 0);
             let open = open.map_err(|error| format!("{} cannot be read: {error}", path.display()));
             check(open, "metadata_file", report)?;
             Some((Whose::Many(filter), unread))
@@ -335,7 +340,7 @@ fn read_file(
     signers: &[IdpKey],
     report: &mut impl FnMut(&str, String),
 ) -> Option<Idp> {
-    let document = match std::fs::read(path) {
+    let document = match regular::read(path, MAX_BYTES) {
         Ok(document) => document,
         Err(error) => {
             report("metadata_file", format!("{} cannot be read: {error}", path.display()));

@@ -1,6 +1,6 @@
 //! What a section may say, and what is told about one that says something else.
 
-use std::fs;
+use std::{fs, os::unix::fs::PermissionsExt as _};
 
 use tempfile::TempDir;
 use usher_lab::scripted::saml::{SamlIdp, SamlKey};
@@ -395,4 +395,7 @@ fn what_stands_on_https_alone_is_said() {
     assert_eq!(warned(json!({ "metadata_cache_dir": directory.path() })), ["metadata_url"]);
     let missing = directory.path().join("missing");
     assert_eq!(warned(json!({ "metadata_cache_dir": missing })), ["metadata_url", "metadata_cache_dir"]);
+    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o1777)).expect("a mode");
+    let open = warned(json!({ "metadata_cache_dir": directory.path() }));
+    assert_eq!(open, ["metadata_url", "metadata_cache_dir"], "everybody's");
 }

@@ -2,9 +2,8 @@
 
 use std::{
     collections::BTreeMap,
-    fs::{self, File},
-    io::{self, BufWriter, Read as _, Write},
-    path::Path,
+    fs,
+    io::{self, BufWriter, Write},
     time::Duration,
 };
 
@@ -19,6 +18,7 @@ use super::{
 use crate::{
     hardening,
     metadata::{self, Bounds, Idp, MAX_FEDERATION_BYTES, Shown},
+    regular,
     upkeep::{Fetch, Fetched, copy},
 };
 
@@ -66,7 +66,7 @@ pub async fn run(input: impl io::Read, output: impl Write) -> io::Result<()> {
 }
 
 async fn work(job: Job, output: &mut impl Write) -> io::Result<Answer> {
-    let source = match document(&job.from).await {
+    let source = match document(&job).await {
         Ok(Some(source)) => source,
         Ok(None) => return Ok(Answer::NotModified),
         Err(reason) => return Ok(Answer::Failed(reason)),
@@ -84,7 +84,7 @@ async fn work(job: Job, output: &mut impl Write) -> io::Result<Answer> {
     };
     let not_kept = match &job.from {
         DocumentAt::Url { copy: Some(path), .. } => copy::write(path, &source.bytes).err(),
-        DocumentAt::Url { copy: None, .. } | DocumentAt::File(_) => None,
+        DocumentAt::Url { copy: None, .. } | DocumentAt::File(_) | DocumentAt::Copy(_) => None,
     };
     let report = Report {
         valid_until: found.valid_until,
@@ -103,11 +103,15 @@ async fn work(job: Job, output: &mut impl Write) -> io::Result<Answer> {
 }
 
 /// The document; `None` if it is known already.
-async fn document(from: &DocumentAt) -> Result<Option<Source>, String> {
-    match from {
-        DocumentAt::File(path) => {
-            let bytes = read_file(path).map_err(|error| format!("cannot be read: {error}"))?;
-            Ok(Some(Source { bytes, validators: Validators::default() }))
+async fn document(job: &Job) -> Result<Option<Source>, String> {
+    let file = |read: io::Result<Vec<u8>>| {
+        let bytes = read.map_err(|error| format!("cannot be read: {error}"))?;
+        Ok(Some(Source { bytes, validators: Validators::default() }))
+    };
+    match &job.from {
+        DocumentAt::File(path) => file(regular::read(path, MAX_FEDERATION_BYTES)),
+        DocumentAt::Copy(path) => {
+            file(regular::read_own(path, MAX_FEDERATION_BYTES, !job.signers.is_empty()))
         }
         DocumentAt::Url { url, ca_pem, known, .. } => {
             let ca_pem = ca_pem.as_ref().map(String::as_bytes);
@@ -123,13 +127,6 @@ async fn document(from: &DocumentAt) -> Result<Option<Source>, String> {
             }
         }
     }
-}
-
-fn read_file(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    // One byte more than is taken, so that it is refused and not cut.
-    File::open(path)?.take(MAX_FEDERATION_BYTES as u64 + 1).read_to_end(&mut bytes)?;
-    Ok(bytes)
 }
 
 /// Writes an index of `document` to `output`.

@@ -22,6 +22,8 @@ pub(crate) struct Job {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) enum DocumentAt {
     File(PathBuf),
+    /// What an earlier reading has kept.
+    Copy(PathBuf),
     Url {
         url: Url,
         ca_pem: Option<String>,

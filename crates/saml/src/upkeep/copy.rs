@@ -6,7 +6,7 @@
 
 use std::{
     fs::{self, DirEntry, File},
-    io::{self, Read as _, Write as _},
+    io::{self, Write as _},
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, UNIX_EPOCH},
@@ -18,7 +18,7 @@ use tokio::task::spawn_blocking;
 use url::Url;
 use usher_core::{ProviderId, Timestamp};
 
-use crate::{federation::PATIENCE, metadata::MAX_BYTES};
+use crate::{federation::PATIENCE, metadata::MAX_BYTES, regular};
 
 /// How the names of all copies begin.
 const NAME: &str = "saml-metadata-";
@@ -41,10 +41,11 @@ impl LastCopy {
         Self { path }
     }
 
-    /// The copy of an earlier run, if there is one. A longer one than is read here is cut, which is no metadata.
-    pub(super) async fn read(&self) -> Option<Vec<u8>> {
+    /// The copy of an earlier run, if there is one. A longer one than is read here is cut, which is no metadata. `is_signed`: whoever
+    /// reads it verifies that.
+    pub(super) async fn read(&self, is_signed: bool) -> Option<Vec<u8>> {
         let path = self.path.clone();
-        let read = spawn_blocking(move || read(&path, MAX_BYTES)).await;
+        let read = spawn_blocking(move || regular::read_own(&path, MAX_BYTES, is_signed)).await;
         match read.unwrap_or_else(|panicked| Err(io::Error::other(panicked))) {
             Ok(document) => Some(document),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
@@ -86,7 +87,7 @@ impl LastCopy {
 
 /// Has `path` be a copy of `document`.
 pub(crate) fn write(path: &Path, document: &[u8]) -> io::Result<()> {
-    if read(path, document.len()).is_ok_and(|kept| kept == document) {
+    if regular::read_own(path, document.len(), false).is_ok_and(|kept| kept == document) {
         return Ok(());
     }
     let mut file = unfinished(path)?;
@@ -135,10 +136,3 @@ fn is_abandoned(entry: &DirEntry, now: Timestamp) -> bool {
 
 #[cfg(test)]
 mod tests;
-
-fn read(path: &Path, longest: usize) -> io::Result<Vec<u8>> {
-    let mut document = Vec::new();
-    // One byte more than is taken, so that it is refused and not cut.
-    File::open(path)?.take(longest as u64 + 1).read_to_end(&mut document)?;
-    Ok(document)
-}

@@ -2,7 +2,14 @@
 
 mod federations;
 
-use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf, sync::Mutex as Lock};
+use std::{
+    fs,
+    os::unix::fs::{PermissionsExt as _, symlink},
+    path::PathBuf,
+    sync::Mutex as Lock,
+};
+
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 
 use tempfile::TempDir;
 use url::Url;
@@ -101,10 +108,12 @@ impl World {
 
 fn upkeep(place: Place, cache_dir: Option<PathBuf>, signers: Vec<IdpKey>) -> Upkeep {
     let entity_id = Issuer::parse(ENTITY).expect("an entity id");
+    upkeep_of(Source { whose: Whose::One(entity_id), place, signers, cache_dir })
+}
+
+fn upkeep_of(source: Source) -> Upkeep {
     let id = ProviderId::parse("corp").expect("an id");
-    let processors = Processors::half();
-    let source = Source { whose: Whose::One(entity_id), place, signers, cache_dir };
-    Upkeep::new(source, &id, processors, Reader::here()).expect("upkeep")
+    Upkeep::new(source, &id, Processors::half(), Reader::here()).expect("upkeep")
 }
 
 fn document(text: &str) -> Reply {
@@ -281,6 +290,81 @@ async fn the_last_good_copy_outlives_a_restart_and_is_verified_again() {
     let deceived = world.upkeep();
     world.look_at(&deceived, NOW).await;
     assert_eq!(known(&deceived, NOW), Err(Unknown::NotYet), "somebody wrote to the directory");
+}
+
+/// What `look` finds, unless it waits at `pipe` for somebody who never comes.
+async fn without_waiting<T>(look: impl Future<Output = T>, pipe: &Path) -> Option<T> {
+    let looked = tokio::time::timeout(PATIENCE, look).await.ok();
+    if looked.is_none() {
+        // Whoever waits is let go, so that this test ends.
+        fs::File::options().read(true).write(true).open(pipe).expect("the pipe");
+    }
+    looked
+}
+
+/// Puts something else in the place of a copy.
+fn replaced(copy: &Path, by: &str) {
+    let content = fs::read(copy).expect("a copy");
+    let aside = copy.with_extension("aside");
+    fs::remove_file(copy).expect("a copy");
+    match by {
+        "a pipe" => mknodat(CWD, copy, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).expect("a pipe"),
+        "a link to a good one" => {
+            fs::write(&aside, content).expect("a file");
+            symlink(&aside, copy).expect("a link");
+        }
+        _ => {
+            fs::write(copy, content).expect("a file");
+            fs::set_permissions(copy, fs::Permissions::from_mode(0o666)).expect("a mode");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_copy_that_usher_has_not_made_is_not_used_and_is_replaced() {
+    for (by, signed_counts, unsigned_counts) in [
+        ("itself, for all to write", true, false),
+        ("a link to a good one", false, false),
+        ("a pipe", false, false),
+    ] {
+        for (is_signed, is_used) in [(true, signed_counts), (false, unsigned_counts)] {
+            let world = World::new(&signed()).await;
+            let signers = || if is_signed { vec![key_of(&OURS)] } else { Vec::new() };
+            let made = || {
+                let place = Place::Url { url: world.server.url(), ca_pem: None, refresh: HOUR };
+                upkeep(place, Some(world.directory.path().to_owned()), signers())
+            };
+            world.look_at(&made(), NOW).await;
+            let copies = world.copies();
+            assert_eq!(copies.len(), 1, "{by}: {copies:?}");
+            replaced(&copies[0], by);
+            world.say(Reply::Cut);
+            let restarted = made();
+            let looked = without_waiting(world.look_at(&restarted, NOW), &copies[0]).await;
+            assert!(looked.is_some(), "{by}: nobody waits");
+            let expected = if is_used { Ok("old") } else { Err(Unknown::NotYet) };
+            assert_eq!(known(&restarted, NOW), expected, "{by}, signed: {is_signed}");
+            world.say(document(&signed()));
+            world.look_at(&restarted, NOW).await;
+            assert_eq!(known(&restarted, NOW), Ok("old"), "{by}");
+            let found = fs::symlink_metadata(&copies[0]).expect("a copy");
+            let is_private = found.is_file() && found.permissions().mode() & 0o777 == 0o600;
+            assert!(is_private, "{by}: {found:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_file_of_metadata_that_becomes_a_pipe_keeps_nobody_waiting() {
+    let world = World::new("").await;
+    let path = world.directory.path().join("idp.xml");
+    mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).expect("a pipe");
+    let first = Idp::read_signed(signed().as_bytes(), None, &[key_of(&OURS)]).expect("metadata");
+    let place = Place::File { path: path.clone(), first: Some(Box::new(first)), stamp: None };
+    let upkeep = upkeep(place, None, vec![key_of(&OURS)]);
+    let looked = without_waiting(world.look_at(&upkeep, NOW), &path).await;
+    assert!(looked.is_some_and(|pause| pause > FILE_PAUSE), "nobody waits, and it is tried less often");
+    assert_eq!(known(&upkeep, NOW), Ok("old"), "what was known is used");
 }
 
 #[tokio::test]

@@ -6,10 +6,12 @@ use super::*;
 
 /// Of whoever is in the federation.
 fn upkeep_of_many(place: Place, cache_dir: Option<PathBuf>) -> Upkeep {
-    let id = ProviderId::parse("corp").expect("an id");
-    let source =
-        Source { whose: Whose::Many(Filter::default()), place, signers: vec![key_of(&OURS)], cache_dir };
-    Upkeep::new(source, &id, Processors::half(), Reader::here()).expect("upkeep")
+    upkeep_of(Source {
+        whose: Whose::Many(Filter::default()),
+        place,
+        signers: vec![key_of(&OURS)],
+        cache_dir,
+    })
 }
 
 /// Members of a federation: `count` strangers and the one that is known.
@@ -61,6 +63,30 @@ async fn a_federation_is_read_again_and_the_last_good_one_is_kept_over_failures_
     let deceived = upkeep_of_many(place(), directory());
     world.look_at(&deceived, NOW).await;
     assert_eq!(count(&deceived, NOW), Err(Unknown::NotYet), "somebody wrote to the directory");
+}
+
+#[tokio::test]
+async fn a_copy_of_a_federation_that_somebody_else_may_have_made_is_not_used() {
+    for (by, is_signed, expected) in [
+        ("itself, for all to write", true, Ok(3)),
+        ("itself, for all to write", false, Err(Unknown::NotYet)),
+        ("a link to a good one", true, Err(Unknown::NotYet)),
+        ("a link to a good one", false, Err(Unknown::NotYet)),
+    ] {
+        let world = World::new(&federation(3)).await;
+        let made = || {
+            let signers = if is_signed { vec![key_of(&OURS)] } else { Vec::new() };
+            let place = Place::Url { url: world.server.url(), ca_pem: None, refresh: HOUR };
+            let cache_dir = Some(world.directory.path().to_owned());
+            upkeep_of(Source { whose: Whose::Many(Filter::default()), place, signers, cache_dir })
+        };
+        world.look_at(&made(), NOW).await;
+        replaced(&world.copies()[0], by);
+        world.say(Reply::Cut);
+        let restarted = made();
+        world.look_at(&restarted, NOW).await;
+        assert_eq!(count(&restarted, NOW), expected, "{by}, signed: {is_signed}");
+    }
 }
 
 #[tokio::test]
