@@ -43,6 +43,10 @@ pub(crate) use departure::{Awaited, Memory};
 use received::receive;
 use request::{Doubt, Expected, LogoutRequest, Whose};
 
+/// A message of single logout is under 8 KiB, with a signature, its certificate and an encrypted name. Whatever strangers send
+/// is read up to here, and what is let in takes a millisecond to verify.
+const MAX_MESSAGE: usize = 16 * 1024;
+
 /// Why a message is not heeded, one variant per reaction.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LogoutFault {

@@ -27,11 +27,15 @@ use crate::{
     federation::{Federation, IndexError, Key, Member},
     logout::{self, Awaited, LogoutFault, Memory},
     metadata::Idp,
-    processors::{NotWorked, Processors},
+    processors::{Lane, NotWorked, Processors},
     request::{self, Request, RequestError},
+    sending::RESPONSE,
     service::{ACS, METADATA, SLO, Service},
     upkeep::{Unknown, Upkeep},
 };
+
+/// A response longer than this, in base64, waits aside: an honest one has some kilobytes, and with all a person's groups some tens.
+const LARGE: usize = 64 * 1024;
 
 pub(crate) struct SamlProvider {
     descriptor: Descriptor,
@@ -127,7 +131,7 @@ impl SamlProvider {
         question: impl FnOnce(&Federation) -> Result<T, IndexError> + Send + 'static,
     ) -> Result<T, ProviderError> {
         let federation = self.upkeep.federation(now).map_err(ProviderError::unavailable)?;
-        let answered = self.compute(move |_| question(&federation)).await?;
+        let answered = self.compute(Lane::SignIn, move |_| question(&federation)).await?;
         answered.map_err(|error| ProviderError::Internal(error.into()))
     }
 
@@ -165,7 +169,7 @@ impl SamlProvider {
             request.step()
         };
         let step = match self.service.signs_with() {
-            Some(_) => self.compute(request).await?,
+            Some(_) => self.compute(Lane::SignIn, request).await?,
             None => request(&self.service),
         };
         let step = step.map_err(|error: RequestError| ProviderError::Internal(error.into()))?;
@@ -229,7 +233,7 @@ impl SamlProvider {
             return self.idp(now, None).await;
         }
         let callback = callback.clone();
-        let named = self.compute(move |_| logout::issuer_of(&callback)).await?;
+        let named = self.compute(Lane::Logout, move |_| logout::issuer_of(&callback)).await?;
         let issuer = named.map_err(ProviderError::malformed)?;
         self.idp_named(now, &issuer).await
     }
@@ -248,10 +252,11 @@ impl SamlProvider {
     /// Runs `work` where it may take its time, when it is its turn.
     async fn compute<T: Send + 'static>(
         &self,
+        lane: Lane,
         work: impl FnOnce(&Service) -> T + Send + 'static,
     ) -> Result<T, ProviderError> {
         let service = Arc::clone(&self.service);
-        self.processors.run(move || work(&service)).await.map_err(|error| match error {
+        self.processors.run_in(lane, move || work(&service)).await.map_err(|error| match error {
             NotWorked::Busy => ProviderError::unavailable(error),
             NotWorked::Panicked => ProviderError::Internal(error.into()),
         })
@@ -341,15 +346,20 @@ impl SsoProvider for SamlProvider {
             return Err(ProviderError::malformed(Unfit::NotPost));
         }
         let Sent { request, idp } = state.sent.ok_or_else(|| ProviderError::unverified(Unfit::NotSent))?;
-        let encoded = callback.form.one("SAMLResponse").map_err(ProviderError::malformed)?.to_owned();
+        let length = callback.form.one(RESPONSE).map_err(ProviderError::malformed)?.len();
         if idp.is_some() != self.service.settings.is_federation {
             return Err(ProviderError::unverified(Unfit::ForeignState));
         }
         let idp = self.idp(ctx.now, idp).await?;
         let issuer = idp.entity_id.clone();
         let (now, skew) = (ctx.now, ctx.skew);
+        let lane = if length > LARGE { Lane::Large } else { Lane::SignIn };
+        let form = callback.form.clone();
         let proven = self
-            .compute(move |service| service.prove(&encoded, &service.question(now, skew, &request, &idp)))
+            .compute(lane, move |service| {
+                let encoded = form.one(RESPONSE).map_err(ProviderError::malformed)?;
+                service.prove(encoded, &service.question(now, skew, &request, &idp))
+            })
             .await??;
         let identity = Identity {
             provider: self.descriptor.id.clone(),
@@ -373,7 +383,7 @@ impl SsoProvider for SamlProvider {
         let Some(memory) = wish.keepsake.and_then(Memory::read) else { return Ok(None) };
         let idp = self.idp_named(ctx.now, &memory.idp).await?;
         let (now, id) = (ctx.now, request::new_id(ctx.entropy));
-        self.compute(move |service| service.sign_out(&memory, &idp, &id, now)).await?
+        self.compute(Lane::SignIn, move |service| service.sign_out(&memory, &idp, &id, now)).await?
     }
 
     async fn browser_logout(
@@ -388,12 +398,14 @@ impl SsoProvider for SamlProvider {
             let awaited = awaited.and_then(Awaited::read).ok_or_else(not_awaited)?;
             let idp = self.idp_named(now, &awaited.idp).await?;
             return self
-                .compute(move |service| service.signed_out(&callback, &idp, &awaited, now, skew))
+                .compute(Lane::Logout, move |service| {
+                    service.signed_out(&callback, &idp, &awaited, now, skew)
+                })
                 .await?;
         }
         let idp = self.sender(&callback, now).await?;
         let id = request::new_id(ctx.entropy);
-        self.compute(move |service| service.logout(&callback, &idp, &id, now, skew)).await?
+        self.compute(Lane::Logout, move |service| service.logout(&callback, &idp, &id, now, skew)).await?
     }
 
     async fn document(&self, _: &Ctx<'_>, tail: &str) -> Result<Document, ProviderError> {

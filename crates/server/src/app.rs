@@ -28,8 +28,10 @@ use crate::{
 /// Longest answer read of a homeserver. Logins are a few hundred bytes; device lists some kilobytes.
 const MAX_HOMESERVER_ANSWER: usize = 1 << 20;
 
-/// Answers of one provider verified at once, and as many logout notices; beyond, people are asked to try again. Each is one call to the provider.
+/// Answers of one provider verified at once; beyond, people are asked to try again. Each is one call to the provider.
 const MAX_VERIFYING: usize = 256;
+/// The same of logout notices, which anybody can send. Machines send them again.
+const MAX_HEARING: usize = 32;
 
 /// One portal.
 #[derive(Debug)]
@@ -218,7 +220,6 @@ impl Providers {
                         let separator = if warning.path.is_empty() { "" } else { "." };
                         problems.warn(format!("{path}.{kind}{separator}{}", warning.path), warning.message);
                     }
-                    let [verifying, hearing] = [(); 2].map(|()| Arc::new(Semaphore::new(MAX_VERIFYING)));
                     providers.push(ConfiguredProvider {
                         kind: kind.clone(),
                         provider,
@@ -228,8 +229,8 @@ impl Providers {
                         ends_sessions: configured.ends_sessions,
                         sign_out: configured.sign_out,
                         require: configured.require.clone(),
-                        verifying,
-                        hearing,
+                        verifying: Arc::new(Semaphore::new(MAX_VERIFYING)),
+                        hearing: Arc::new(Semaphore::new(MAX_HEARING)),
                     });
                 }
                 Err(error) => {

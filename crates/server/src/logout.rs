@@ -6,6 +6,8 @@
 
 mod worker;
 
+use std::net::IpAddr;
+
 use usher_core::{
     Callback, Ctx, ProviderError,
     provider::{BrowserLogout, BrowserStep, EndedSession, LogoutNotice, LogoutProof},
@@ -20,6 +22,7 @@ pub(crate) use worker::{Endings, settle};
 use crate::{
     app::{App, ConfiguredProvider},
     attempt::{Jar, Occasion, SetCookie, forget, open_keepsake},
+    limits::Limited,
     login::spend_keys,
 };
 
@@ -29,6 +32,9 @@ pub(crate) enum LogoutError {
     /// It is none, or not believable.
     #[error("the logout notice was refused")]
     Provider(#[source] ProviderError),
+    /// Too many from this address.
+    #[error(transparent)]
+    Limited(#[from] Limited),
     /// Too many others are being verified.
     #[error("too many logout notices are being verified")]
     Busy,
@@ -69,8 +75,10 @@ pub(crate) async fn receive_from_browser(
     app: &App,
     configured: &ConfiguredProvider,
     callback: &Callback,
+    client: IpAddr,
     jar: &Jar,
 ) -> Result<Onward, LogoutError> {
+    app.limits.callback(client)?;
     let provider = &configured.provider.descriptor().id;
     let awaited = open_keepsake(app, jar, provider, Occasion::Departure);
     let hearing = configured.hearing.try_acquire().map_err(|_| LogoutError::Busy)?;

@@ -84,11 +84,13 @@ impl<'a> Trial<'a> {
 impl Attempt {
     /// The same attempt with another list of parameters in `place`.
     pub(super) fn with_pairs(&self, place: Place, pairs: &[(String, String)]) -> Self {
-        let encoded = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
-        let Callback { method, tail, query, form } = &self.callback;
+        let encode = |pairs| form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
+        let Callback { method, tail, raw_query, .. } = &self.callback;
         let callback = match place {
-            Place::Query => Callback::new(*method, tail.clone(), &encoded, form.raw()),
-            Place::Form => Callback::new(*method, tail.clone(), query.raw(), &encoded),
+            Place::Query => {
+                Callback::new(*method, tail.clone(), &encode(pairs), &encode(&self.pairs(Place::Form)))
+            }
+            Place::Form => Callback::new(*method, tail.clone(), raw_query, &encode(pairs)),
         };
         Self { callback, ..self.clone() }
     }

@@ -11,17 +11,18 @@ use openssl::{
     pkey::{PKey, Public},
     sign::Verifier,
 };
-use usher_core::provider::{ParameterError, Parameters};
+use usher_core::{
+    Callback,
+    provider::{ParameterError, Parameters},
+};
 
-use super::{LogoutFault, request::Doubt};
+use super::{LogoutFault, MAX_MESSAGE, request::Doubt};
 use crate::{
     gate::{Algorithm, GateError, KeyKind},
     keys::IdpKey,
     xml,
 };
 
-/// A `LogoutRequest` is under 4 KiB; its query has to fit an address.
-const MAX_MESSAGE: usize = 64 * 1024;
 /// The name of the one compression there is.
 const DEFLATE: &str = "urn:oasis:names:tc:SAML:2.0:bindings:URL-Encoding:DEFLATE";
 /// Longer than a signature by an RSA key of 16,384 bits.
@@ -29,11 +30,12 @@ const MAX_SIGNATURE: usize = 4096;
 
 /// The message in `parameter`, if one of `keys` has signed it. Nothing is unpacked before.
 pub(super) fn open(
-    query: &Parameters,
+    callback: &Callback,
     parameter: &'static str,
     keys: &[IdpKey],
 ) -> Result<String, LogoutFault> {
-    let signed = signed_bytes(query, parameter)?;
+    let query = &callback.query;
+    let signed = signed_bytes(callback, parameter)?;
     let (Some(algorithm), Some(signature)) = (query.at_most_one("SigAlg")?, query.at_most_one("Signature")?)
     else {
         return Err(Doubt::Unsigned.into());
@@ -58,12 +60,12 @@ pub(super) fn unpack(query: &Parameters, parameter: &'static str) -> Result<Stri
 }
 
 /// `SAMLRequest=…&RelayState=…&SigAlg=…`, each as it was received, in this order and not in that of the query.
-fn signed_bytes(query: &Parameters, parameter: &'static str) -> Result<String, LogoutFault> {
+fn signed_bytes(callback: &Callback, parameter: &'static str) -> Result<String, LogoutFault> {
     let mut parts = Vec::with_capacity(3);
     for name in [parameter, "RelayState", "SigAlg"] {
-        let is_there = query.at_most_one(name)?.is_some();
-        let raw =
-            query.raw().split('&').find(|pair| pair.split_once('=').is_some_and(|(own, _)| own == name));
+        let is_there = callback.query.at_most_one(name)?.is_some();
+        let mut pairs = callback.raw_query.split('&');
+        let raw = pairs.find(|pair| pair.split_once('=').is_some_and(|(own, _)| own == name));
         match (is_there, raw) {
             (true, Some(raw)) => parts.push(raw),
             (false, None) if name == "RelayState" => {}

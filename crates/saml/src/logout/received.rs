@@ -5,7 +5,7 @@ use usher_core::{
     provider::{Method, Parameters},
 };
 
-use super::{LogoutFault, query, request::Doubt};
+use super::{LogoutFault, MAX_MESSAGE, query, request::Doubt};
 use crate::{
     gate::{self, GateError, Root},
     keys::IdpKey,
@@ -45,7 +45,7 @@ pub(crate) fn receive(
     match callback.method {
         Method::Get => {
             let relay_state = beside(&callback.query)?;
-            let text = query::open(&callback.query, parameter, keys)?;
+            let text = query::open(callback, parameter, keys)?;
             // Bindings 3.4.4.1: what is signed by its query has no signature within, which nobody would have verified.
             if gate::pass(&text, root)?.root_signature.is_some() {
                 return Err(Doubt::SignedTwice.into());
@@ -83,11 +83,14 @@ pub(super) fn issuer_of(
 fn posted(form: &Parameters, parameter: &'static str) -> Result<String, LogoutFault> {
     let encoded = form.one(parameter)?;
     // base64 is a third longer than what is in it, and may have line breaks.
-    if encoded.len() > 2 * gate::MAX_BYTES {
+    if encoded.len() > 2 * MAX_MESSAGE {
         return Err(GateError::TooComplex.into());
     }
     let text = xml::base64(encoded).and_then(|bytes| String::from_utf8(bytes).ok());
     let text = text.ok_or(LogoutFault::Encoding)?;
+    if text.len() > MAX_MESSAGE {
+        return Err(GateError::TooComplex.into());
+    }
     Ok(text.trim_start_matches([' ', '\t', '\r', '\n']).to_owned())
 }
 

@@ -35,6 +35,11 @@ impl From<&LogoutError> for NoticeProblem {
                 Loudness::Debug,
                 later(StatusCode::SERVICE_UNAVAILABLE, "too many notices are being verified at the moment"),
             ),
+            // Only what browsers bring is counted by address.
+            LogoutError::Limited(_) => (
+                Loudness::Debug,
+                later(StatusCode::TOO_MANY_REQUESTS, "too many notices come from this address"),
+            ),
             LogoutError::Replayed => (Loudness::Warn, refused("the logout notice was used before")),
             LogoutError::Nobody => (Loudness::Warn, refused("the logout notice is about nobody")),
             LogoutError::Store(StoreError::Unavailable(_)) => (
@@ -61,6 +66,7 @@ impl From<&LogoutError> for PageProblem {
                 | ProviderError::Refused(_)
                 | ProviderError::BadCredentials,
             ) => (Loudness::Debug, refused()),
+            LogoutError::Limited(limited) => return Self::from(*limited),
             // Somebody went back, or loaded the page anew.
             LogoutError::Replayed => (Loudness::Info, Self::new(StatusCode::BAD_REQUEST, "logout-replayed")),
             LogoutError::Nobody => (Loudness::Warn, refused()),

@@ -24,6 +24,8 @@ use crate::{
 
 /// A SAML response with a few certificates and a hundred attributes is under 100 KiB, a third more as base64.
 const MAX_FORM_BYTES: usize = 256 * 1024;
+/// Anybody may send one: a signed logout message with its certificates and an encrypted name, or a logout token, is under 16 KiB.
+const MAX_LOGOUT_FORM_BYTES: usize = 64 * 1024;
 
 pub(super) async fn any(app: web::Data<App>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
     let not_found =
@@ -35,11 +37,10 @@ pub(super) async fn any(app: web::Data<App>, request: HttpRequest, payload: web:
         _ => return HttpResponse::MethodNotAllowed().insert_header((header::ALLOW, "GET, POST")).finish(),
     };
     let Some(endpoint) = configured.provider.endpoint(method, &tail) else { return not_found() };
-    let Some(form) = form(method, payload).await else {
+    let Some(callback) = received(&request, method, tail, endpoint, payload).await else {
         let problem = PageProblem::new(StatusCode::BAD_REQUEST, "form");
         return problem_page(&app, &request, &problem, None);
     };
-    let callback = Callback::new(method, tail, request.query_string(), &form);
     match endpoint {
         Endpoint::Answer => answer(&app, &request, configured, callback).await,
         Endpoint::Document => document(&app, configured, callback.tail).await,
@@ -59,15 +60,24 @@ fn addressed<'a>(app: &'a App, request: &HttpRequest) -> Option<(&'a ConfiguredP
     Some((configured, tail))
 }
 
-async fn form(method: provider::Method, payload: web::Payload) -> Option<String> {
-    match method {
-        provider::Method::Get => Some(String::new()),
-        provider::Method::Post => {
-            // Too much, cut off or no text: it is no message of a provider's, which is all that a person has to know.
-            let bytes = read_body(payload, MAX_FORM_BYTES).await.ok()?;
-            String::from_utf8(bytes.to_vec()).ok()
-        }
-    }
+/// What came, decoded. Too much, cut off or no text: it is no message of a provider's, which is all that a person has to
+/// know.
+async fn received(
+    request: &HttpRequest,
+    method: provider::Method,
+    tail: String,
+    endpoint: Endpoint,
+    payload: web::Payload,
+) -> Option<Callback> {
+    let limit = match endpoint {
+        Endpoint::Answer | Endpoint::Document => MAX_FORM_BYTES,
+        Endpoint::Logout | Endpoint::BrowserLogout => MAX_LOGOUT_FORM_BYTES,
+    };
+    let body = match method {
+        provider::Method::Get => web::Bytes::new(),
+        provider::Method::Post => read_body(payload, limit).await.ok()?,
+    };
+    Callback::decode(method, tail, request.query_string(), std::str::from_utf8(&body).ok()?).ok()
 }
 
 async fn answer(
@@ -107,7 +117,8 @@ async fn browser_logged_out(
 ) -> HttpResponse {
     let received = {
         let (app, configured, jar) = (Arc::clone(app), configured.clone(), http::jar(request));
-        async move { logout::receive_from_browser(&app, &configured, &callback, &jar).await }
+        let client = http::arrival(request).client;
+        async move { logout::receive_from_browser(&app, &configured, &callback, client, &jar).await }
     };
     match app.run(received).await {
         Ok(logout::Onward::Answer(step)) => http::framed_step(app, request, &step),

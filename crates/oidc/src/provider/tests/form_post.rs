@@ -15,10 +15,12 @@ async fn an_answer_may_come_as_a_form_and_then_comes_as_nothing_else() {
     }
     let callback = callback_of(&corp.script.log_in(&place, "alice").expect("the provider answers"));
     assert_eq!(callback.method, Method::Post);
-    let in_query = Callback::new(Method::Get, "callback", callback.form.raw(), "");
+    let encoded =
+        url::form_urlencoded::Serializer::new(String::new()).extend_pairs(callback.form.iter()).finish();
+    let in_query = Callback::new(Method::Get, "callback", &encoded, "");
     let elsewhere = corp.complete(&demand, challenge.state.clone(), &in_query).await;
     assert_eq!(elsewhere.map_err(|error| error.kind()).err(), Some("malformed"), "in the query");
-    let in_both = Callback::new(Method::Post, "callback", callback.form.raw(), "");
+    let in_both = Callback::new(Method::Post, "callback", &encoded, "");
     let elsewhere = corp.complete(&demand, challenge.state.clone(), &in_both).await;
     assert_eq!(elsewhere.map_err(|error| error.kind()).err(), Some("malformed"), "in the query of a form");
     let identity = corp.complete(&demand, challenge.state, &callback).await.expect("a proof");

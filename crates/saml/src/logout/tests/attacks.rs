@@ -7,7 +7,7 @@ use usher_lab::scripted::saml::compressed;
 
 use super::*;
 use crate::{
-    gate::MAX_BYTES,
+    logout::MAX_MESSAGE,
     names::{DS, SAML, SAMLP},
     testing::STRANGER,
 };
@@ -138,7 +138,7 @@ fn what_is_too_much_is_not_unpacked() {
     let bomb = format!("{}{}", plain(), " ".repeat(100 * 1024 * 1024));
     let bomb = BASE64.encode(&compressed(&bomb));
     assert!(bomb.len() < 200_000, "{}", bomb.len());
-    let just = format!("{}{}", plain(), " ".repeat(MAX_BYTES));
+    let just = format!("{}{}", plain(), " ".repeat(MAX_MESSAGE));
     let just = BASE64.encode(&compressed(&just));
     let ten_megabytes = "A".repeat(10 * 1024 * 1024);
     let stranger = Detached::with(&STRANGER);
@@ -163,7 +163,7 @@ fn what_is_too_much_is_not_unpacked() {
         ("a form of ten megabytes", by_form(&ten_megabytes, None), "Gate(TooComplex)"),
         (
             "a form of more than a message has",
-            by_form(&format!("{}{}", plain(), " ".repeat(MAX_BYTES)), None),
+            by_form(&format!("{}{}", plain(), " ".repeat(MAX_MESSAGE)), None),
             "Gate(TooComplex)",
         ),
         (
