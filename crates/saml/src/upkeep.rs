@@ -7,6 +7,7 @@
 
 pub(crate) mod copy;
 mod fetch;
+mod telling;
 
 use std::{
     path::{Path, PathBuf},
@@ -29,6 +30,7 @@ use crate::{
 use copy::LastCopy;
 use fetch::FetchError;
 pub(crate) use fetch::{Fetch, Fetched};
+pub(crate) use telling::chain;
 
 /// Between two looks at a file's date.
 const FILE_PAUSE: Duration = Duration::from_secs(5);
@@ -42,6 +44,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// What is known of the identity provider, or of all those of a federation.
 #[derive(Debug)]
 pub(crate) struct Upkeep {
+    /// What it is called in the config, and in every line of the log.
+    provider: ProviderId,
     whose: Whose,
     signers: Vec<IdpKey>,
     known: RwLock<Known>,
@@ -122,7 +126,7 @@ enum LookError {
 }
 
 impl Upkeep {
-    /// Of what the operator named. `id` names the copy.
+    /// Of what the operator named. `id` names the copy too.
     pub(crate) fn new(
         source: Source,
         id: &ProviderId,
@@ -145,7 +149,19 @@ impl Upkeep {
         let looks = Looks { stamp, has_tried_copy: false, failures: 0, validators: Validators::default() };
         let (known, looks) = (RwLock::new(known), Mutex::new(looks));
         let newest = std::sync::Mutex::new(None);
-        Ok(Self { whose, signers, known, newest, way, directory: cache_dir, processors, reader, looks })
+        let provider = id.clone();
+        Ok(Self {
+            provider,
+            whose,
+            signers,
+            known,
+            newest,
+            way,
+            directory: cache_dir,
+            processors,
+            reader,
+            looks,
+        })
     }
 
     /// The entity id of the one identity provider; `None` of a federation.
@@ -211,7 +227,7 @@ impl Upkeep {
                         looks.failures = looks.failures.saturating_add(1);
                         // Whatever is known: the next time it is to be sent whole.
                         looks.validators = Validators::default();
-                        self.tell(&cause, "metadata_url");
+                        self.tell_failure(&cause, "metadata_url");
                     }
                 }
                 self.pause(address.refresh, looks.failures, ctx)
@@ -260,8 +276,8 @@ impl Upkeep {
             looks.failures = looks.failures.saturating_add(1);
         }
         match taken {
-            Ok(()) => tracing::info!(idp = %self.whose, "the metadata has changed and was read again"),
-            Err(cause) => self.tell(&cause, "metadata_file"),
+            Ok(()) => self.tell_changed(),
+            Err(cause) => self.tell_failure(&cause, "metadata_file"),
         }
     }
 
@@ -288,10 +304,8 @@ impl Upkeep {
             Whose::Many(_) => self.take_apart(DocumentAt::Copy(path), now).await.map(drop),
         };
         match taken {
-            Ok(()) => {
-                tracing::info!(idp = %self.whose, "the metadata of the last run is used until it is fetched anew");
-            }
-            Err(cause) => self.tell(&cause, "metadata_cache_dir"),
+            Ok(()) => self.tell_copy_is_used(),
+            Err(cause) => self.tell_failure(&cause, "metadata_cache_dir"),
         }
     }
 
@@ -351,7 +365,7 @@ impl Upkeep {
             Loaded::NotModified if self.is_over(now) => return Err(LookError::Expired),
             Loaded::NotModified => return Ok(None),
         };
-        self.report(&federation);
+        self.tell_read(&federation);
         let validators = federation.report.validators.clone();
         match &self.whose {
             Whose::Many(_) => self.learn(Known::Many(federation), now)?,
@@ -389,35 +403,11 @@ impl Upkeep {
             *newest = (*newest).max(known.published());
             drop(newest);
             if matches!(before, Known::Nothing) && !self.signers.is_empty() && known.valid_until().is_none() {
-                let idp = &self.whose;
-                tracing::warn!(%idp, "the metadata has no `validUntil`: whoever keeps a copy of it can give it to us for ever");
+                self.tell_endless();
             }
         }
         *self.known.write().unwrap_or_else(PoisonError::into_inner) = known;
         Ok(())
-    }
-
-    fn report(&self, federation: &Federation) {
-        let report = &federation.report;
-        tracing::info!(
-            idp = %self.whose,
-            identity_providers = federation.len(),
-            passed_over = report.passed_over,
-            bytes = report.bytes,
-            peak_kib = report.peak_kib,
-            "the metadata of a federation was read"
-        );
-        if report.passed_over > 0 {
-            let examples = report.examples.join("; ");
-            tracing::warn!(idp = %self.whose, examples, "identity providers were passed over");
-        }
-        if let Some(cause) = &report.not_kept {
-            tracing::warn!(
-                idp = %self.whose,
-                cause,
-                "metadata cannot be kept for the next start, when nobody will sign in until it is fetched"
-            );
-        }
     }
 
     /// Less than the operator says if the metadata says so, a little less by chance, so that replicas do not all come at
@@ -434,16 +424,6 @@ impl Upkeep {
             pause = pause.min(limit);
         }
         shortened(pause.max(LEAST_PAUSE), ctx.entropy)
-    }
-
-    fn tell(&self, cause: &LookError, key: &str) {
-        let (chain, idp) = (chain(cause), &self.whose);
-        let is_known = !matches!(self.known(), Known::Nothing);
-        if is_known {
-            tracing::warn!(%idp, key, cause = chain, "metadata could not be renewed; what is known is used");
-        } else {
-            tracing::error!(%idp, key, cause = chain, "metadata cannot be had, so that nobody signs in there");
-        }
     }
 }
 
@@ -471,17 +451,6 @@ impl Known {
             Self::Many(federation) => federation.report.published,
         }
     }
-}
-
-/// The error and what it came from.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut chain = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        chain = format!("{chain}: {error}");
-        source = error.source();
-    }
-    chain
 }
 
 /// By up to a tenth.

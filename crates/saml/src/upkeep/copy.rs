@@ -31,6 +31,8 @@ const _: () = assert!(PATIENCE.as_secs() < ABANDONED.as_secs(), "a process that 
 #[derive(Clone, Debug)]
 pub(super) struct LastCopy {
     path: PathBuf,
+    /// Whose metadata it is.
+    provider: ProviderId,
 }
 
 impl LastCopy {
@@ -38,7 +40,7 @@ impl LastCopy {
     pub(super) fn new(directory: &Path, id: &ProviderId, url: &Url) -> Self {
         let tag = data_encoding::HEXLOWER.encode(&sha256(format!("{id} {url}").as_bytes())[..12]);
         let path = directory.join(format!("{NAME}{tag}.xml"));
-        Self { path }
+        Self { path, provider: id.clone() }
     }
 
     /// The copy of an earlier run, if there is one. A longer one than is read here is cut, which is no metadata. `is_signed`: whoever
@@ -50,7 +52,8 @@ impl LastCopy {
             Ok(document) => Some(document),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(cause) => {
-                tracing::warn!(path = %self.path.display(), %cause, "the last good copy of metadata cannot be read");
+                let (provider, path) = (&self.provider, self.path.display());
+                tracing::warn!(provider.id = %provider, %path, %cause, "the last good copy of metadata cannot be read");
                 None
             }
         }
@@ -62,6 +65,7 @@ impl LastCopy {
         let written = spawn_blocking(move || write(&own, &document)).await;
         if let Err(cause) = written.unwrap_or_else(|panicked| Err(io::Error::other(panicked))) {
             tracing::warn!(
+                provider.id = %self.provider,
                 %path,
                 %cause,
                 "metadata cannot be kept for the next start, when nobody will sign in until it is fetched"
@@ -74,8 +78,13 @@ impl LastCopy {
         let path = self.path.clone();
         let swept = spawn_blocking(move || sweep(directory_of(&path), now)).await;
         if let Err(cause) = swept.unwrap_or_else(|panicked| Err(io::Error::other(panicked))) {
-            let path = self.path.display();
-            tracing::warn!(%path, %cause, "what a process has left unfinished beside this copy cannot be removed");
+            let (provider, path) = (&self.provider, self.path.display());
+            tracing::warn!(
+                provider.id = %provider,
+                %path,
+                %cause,
+                "what a process has left unfinished beside this copy cannot be removed"
+            );
         }
     }
 

@@ -1,6 +1,7 @@
 //! Metadata that changes, goes away, expires and is forged while Usher runs.
 
 mod federations;
+mod telling;
 
 use std::{
     fs,
@@ -98,6 +99,13 @@ impl World {
 
     async fn look_at(&self, upkeep: &Upkeep, now: Timestamp) -> Duration {
         upkeep.look(&Ctx { now, skew: SKEW, entropy: &self.entropy }).await
+    }
+
+    /// The one there is.
+    fn copy(&self) -> PathBuf {
+        let copies = self.copies();
+        assert_eq!(copies.len(), 1, "{copies:?}");
+        copies[0].clone()
     }
 
     fn copies(&self) -> Vec<PathBuf> {

@@ -5,7 +5,7 @@ use usher_lab::scripted::saml::federation::{aggregate, strangers};
 use super::*;
 
 /// Of whoever is in the federation.
-fn upkeep_of_many(place: Place, cache_dir: Option<PathBuf>) -> Upkeep {
+pub(super) fn upkeep_of_many(place: Place, cache_dir: Option<PathBuf>) -> Upkeep {
     upkeep_of(Source {
         whose: Whose::Many(Filter::default()),
         place,
@@ -15,7 +15,7 @@ fn upkeep_of_many(place: Place, cache_dir: Option<PathBuf>) -> Upkeep {
 }
 
 /// Members of a federation: `count` strangers and the one that is known.
-fn federation(count: usize) -> String {
+pub(super) fn federation(count: usize) -> String {
     let certificate = STRANGER.certificate_base64().expect("a certificate");
     let members = strangers(count, &certificate) + &IDP.member("").expect("an entity");
     aggregate(&members, &issue()).expect("metadata")

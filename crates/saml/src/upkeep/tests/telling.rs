@@ -1,0 +1,106 @@
+//! What the log says of metadata.
+
+use std::{collections::BTreeSet, io};
+
+use serde_json::Value;
+use tracing_subscriber::fmt::MakeWriter;
+
+use super::{
+    federations::{federation, upkeep_of_many},
+    *,
+};
+
+/// Lines of the log, as they are written.
+#[derive(Clone, Default)]
+struct Lines(Arc<Lock<Vec<u8>>>);
+
+impl io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Lines {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+impl Lines {
+    /// Those that are about metadata.
+    fn of_upkeep(&self) -> Vec<Value> {
+        let written = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let lines = String::from_utf8(written).expect("text");
+        let lines = lines.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+        lines.filter(|line| line["target"].as_str().is_some_and(|target| target.contains("upkeep"))).collect()
+    }
+}
+
+/// Has a place take the copy that nobody can write to or read.
+fn bar(copy: &Path) {
+    fs::remove_file(copy).expect("a copy");
+    fs::create_dir_all(copy.join("x")).expect("a directory");
+}
+
+/// All that happens to the metadata of many.
+async fn happens_to_many() {
+    let member = IDP.member("").expect("an entity");
+    let expired = member.replacen("/idp\">", "/idp/old\" validUntil=\"2020-01-01T00:00:00Z\">", 1);
+    let text = usher_lab::scripted::saml::federation::aggregate(&(member + &expired), &issue());
+    let world = World::new(&text.expect("metadata")).await;
+    let place = || Place::Url { url: world.server.url(), ca_pem: None, refresh: HOUR };
+    let made = || upkeep_of_many(place(), Some(world.directory.path().to_owned()));
+    let upkeep = made();
+    world.look_at(&upkeep, NOW).await;
+    world.say(Reply::Cut);
+    world.look_at(&upkeep, NOW).await;
+    world.look_at(&made(), NOW).await;
+    bar(&world.copy());
+    world.look_at(&made(), NOW).await;
+    world.say(document(&federation(3)));
+    world.look_at(&upkeep, NOW).await;
+}
+
+/// The same of one.
+async fn happens_to_one() {
+    let world = World::new(&signed()).await;
+    world.look_at(&world.upkeep(), NOW).await;
+    bar(&world.copy());
+    world.look_at(&world.upkeep(), NOW).await;
+    let path = world.directory.path().join("idp.xml");
+    fs::write(&path, signed()).expect("a file");
+    let upkeep = upkeep(Place::File { path, first: None, stamp: None }, None, vec![key_of(&OURS)]);
+    world.look_at(&upkeep, NOW).await;
+}
+
+#[tokio::test]
+async fn every_line_says_which_provider_it_is_about() {
+    let lines = Lines::default();
+    let subscriber = tracing_subscriber::fmt().json().with_writer(lines.clone()).finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    happens_to_many().await;
+    happens_to_one().await;
+    let lines = lines.of_upkeep();
+    for line in &lines {
+        assert_eq!(line["fields"]["provider.id"], "corp", "{line}");
+    }
+    let said: BTreeSet<_> = lines.iter().filter_map(|line| line["fields"]["message"].as_str()).collect();
+    let expected = [
+        "identity providers were passed over",
+        "metadata cannot be had, so that nobody signs in there",
+        "metadata cannot be kept for the next start, when nobody will sign in until it is fetched",
+        "metadata could not be renewed; what is known is used",
+        "the last good copy of metadata cannot be read",
+        "the metadata has changed and was read again",
+        "the metadata has no `validUntil`: whoever keeps a copy of it can give it to us for ever",
+        "the metadata of a federation was read",
+        "the metadata of the last run is used until it is fetched anew",
+    ];
+    assert_eq!(said.into_iter().collect::<Vec<_>>(), expected);
+}
