@@ -27,7 +27,7 @@ pub(crate) use text::MAX_BYTES;
 #[cfg(test)]
 pub(crate) use {
     signature::MAX_LISTED_PREFIXES,
-    text::{MAX_EQUALS_BETWEEN_TAGS as MAX_ATTRIBUTES, MAX_NAMESPACE_NAME},
+    text::{MAX_ATTRIBUTES, MAX_NAMESPACE_NAME},
 };
 
 use crate::{

@@ -145,6 +145,52 @@ fn each_rule_about_the_text_is_kept() {
     }
 }
 
+/// `count` attributes with that value, quotes included.
+fn attributes(count: usize, value: &str) -> String {
+    (0..count).fold(String::new(), |text, number| format!("{text} a{number}={value}"))
+}
+
+#[test]
+fn what_people_are_called_is_no_attribute_and_an_attribute_is_one_however_it_is_written() {
+    const MORE: usize = MAX_ATTRIBUTES + 1;
+    let xml = signed();
+    let named = |text: &str| xml.replacen(">alice<", &format!(">{text}<"), 1);
+    let within = |content: &str| xml.replacen("<samlp:Status>", &format!("{content}<samlp:Status>"), 1);
+    let tag = |attributes: &str| within(&format!("<a{attributes}/>"));
+    let groups = "CN=staff,OU=Groups,DC=ac,DC=cdl;".repeat(100);
+    let markup = "&lt;a href=\"https://ac.cdl/\" title='x'>".repeat(100);
+    for (name, text, expected) in [
+        ("a hundred groups", named(&groups), Ok(())),
+        ("a hundred links", named(&markup), Ok(())),
+        ("equations in one attribute", tag(&format!(" b='{groups}'")), Ok(())),
+        (
+            "a text behind attributes",
+            within(&format!("<a{}>{markup}</a>", attributes(MORE - 1, "''"))),
+            Ok(()),
+        ),
+        ("as many as may be", tag(&attributes(MORE - 1, "''")), Ok(())),
+        ("one more", tag(&attributes(MORE, "''")), Err(GateError::TooComplex)),
+        ("one more in other quotes", tag(&attributes(MORE, "\"\"")), Err(GateError::TooComplex)),
+        ("with `>` in each", tag(&attributes(MORE, "'>'")), Err(GateError::TooComplex)),
+        ("with `>` in other quotes", tag(&attributes(MORE, "\"'>\"")), Err(GateError::TooComplex)),
+        ("with blanks", tag(&attributes(MORE, "\r\n\t ''")), Err(GateError::TooComplex)),
+        ("without blanks", tag(&attributes(MORE, "''").replace(' ', "")), Err(GateError::TooComplex)),
+        (
+            "with `/>` in one",
+            tag(&format!(" b='/>'{}", attributes(MORE - 1, "''"))),
+            Err(GateError::TooComplex),
+        ),
+        ("with `<` in one", tag(&format!(" b='<'{}", attributes(MORE, "''"))), Err(GateError::TooComplex)),
+        ("with `<` in each", tag(&attributes(MORE, "'<'")), Err(GateError::NotXml)),
+        ("of an unclosed tag", format!("{xml}<a{}", attributes(MORE, "''")), Err(GateError::TooComplex)),
+        ("an unclosed quote", tag(&format!(" b='{}", attributes(MORE, "\"\""))), Err(GateError::NotXml)),
+        ("no quotes at all", tag(&attributes(MORE, "b")), Err(GateError::NotXml)),
+        ("a quote too many", tag(&format!(" b=''>'{}", attributes(MORE, "''"))), Err(GateError::NotXml)),
+    ] {
+        assert_eq!(outcome(&text), expected, "{name}");
+    }
+}
+
 #[test]
 fn names_that_parsers_read_differently_are_refused() {
     let xml = signed();

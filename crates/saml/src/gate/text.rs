@@ -13,8 +13,8 @@ pub(super) const MAX_NODES: u32 = 20_000;
 pub(super) const MAX_DEPTH: u32 = 16;
 /// Start tags and end tags.
 const MAX_TAGS: usize = 40_000;
-/// Attributes of one element, counted as the `=` up to the next tag. A response with its namespaces has about ten.
-pub(crate) const MAX_EQUALS_BETWEEN_TAGS: usize = 32;
+/// Attributes of one element. A response with its namespaces has about ten.
+pub(crate) const MAX_ATTRIBUTES: usize = 32;
 /// The longest name of a namespace, in bytes. Canonicalization writes it out once more at every element that uses it, so
 /// that a message is multiplied by it. The longest that SAML has are about sixty.
 pub(crate) const MAX_NAMESPACE_NAME: usize = 256;
@@ -24,8 +24,8 @@ const MAX_NAMESPACES: usize = 2_048;
 /// seconds. An honest message has about ten.
 const MAX_PREFIXES: usize = 32;
 
-/// As in a message, but descriptions have addresses and markup of their own.
-const MAX_EQUALS_IN_METADATA: usize = 512;
+/// As in a message, but a federation's root may declare the namespaces of everybody in it.
+const MAX_ATTRIBUTES_IN_METADATA: usize = 512;
 /// Those of everybody in a federation; eduGAIN has about a hundred.
 const MAX_PREFIXES_IN_METADATA: usize = 512;
 
@@ -50,14 +50,13 @@ pub(super) fn check(text: &str) -> Result<(), GateError> {
     if body.bytes().filter(|byte| *byte == b'<').count() > MAX_TAGS {
         return Err(GateError::TooComplex);
     }
-    let (mut equals, mut end, mut namespaces) = (0, 0, Namespaces::default());
+    if has_more_attributes_than(MAX_ATTRIBUTES, body) {
+        return Err(GateError::TooComplex);
+    }
+    let (mut end, mut namespaces) = (0, Namespaces::default());
     for (at, _) in body.match_indices('=') {
         let before = &body[end..at];
         end = at + 1;
-        equals = if before.contains('<') { 1 } else { equals + 1 };
-        if equals > MAX_EQUALS_BETWEEN_TAGS {
-            return Err(GateError::TooComplex);
-        }
         namespaces.see(before, &body[end..])?;
     }
     Ok(())
@@ -66,14 +65,13 @@ pub(super) fn check(text: &str) -> Result<(), GateError> {
 /// The same of metadata, before any parser sees it: on its way from an address, anybody may have written it. It may have comments, and is
 /// as long as its caller says.
 pub(super) fn check_metadata(text: &str) -> Result<(), GateError> {
-    let (mut equals, mut end, mut prefixes) = (0, 0, Vec::new());
+    if has_more_attributes_than(MAX_ATTRIBUTES_IN_METADATA, text) {
+        return Err(GateError::TooComplex);
+    }
+    let (mut end, mut prefixes) = (0, Vec::new());
     for (at, _) in text.match_indices('=') {
         let before = &text[end..at];
         end = at + 1;
-        equals = if before.contains('<') { 1 } else { equals + 1 };
-        if equals > MAX_EQUALS_IN_METADATA {
-            return Err(GateError::TooComplex);
-        }
         let ends = |c: char| BLANKS.contains(&c) || matches!(c, '<' | '>' | '/' | '"' | '\'' | '&');
         let name = before.trim_end_matches(BLANKS).rsplit(ends).next().unwrap_or_default();
         let Some(prefix) = name.strip_prefix("xmlns") else { continue };
@@ -86,6 +84,31 @@ pub(super) fn check_metadata(text: &str) -> Result<(), GateError> {
         }
     }
     Ok(())
+}
+
+/// Whether a start tag has more than `most` attributes, in whatever a parser reads of `text` before it gives up. `roxmltree` takes no
+/// `<` in an attribute's value, and no quote in a tag but around one: up to the first of either, both see the same tags, and the
+/// attributes of a tag are not compared before it ends. What people are called, with `=` and quotes, stands between tags.
+fn has_more_attributes_than(most: usize, text: &str) -> bool {
+    text.split('<').skip(1).any(|tag| attributes(tag) > most)
+}
+
+/// How many values in quotes there are in `tag`, a tag without its `<`, up to its end.
+fn attributes(tag: &str) -> usize {
+    if tag.starts_with(['/', '!', '?']) {
+        return 0;
+    }
+    let (mut count, mut rest) = (0, tag);
+    while let Some(at) = rest.find(['"', '\'', '>']) {
+        let quote = char::from(rest.as_bytes()[at]);
+        if quote == '>' {
+            break;
+        }
+        count += 1;
+        let Some((_, after)) = rest[at + 1..].split_once(quote) else { break };
+        rest = after;
+    }
+    count
 }
 
 /// <https://www.w3.org/TR/xml/#NT-Char>; surrogates cannot be in UTF-8. To the end, whatever comes before: so it takes a

@@ -250,6 +250,30 @@ fn what_would_take_a_parser_minutes_is_refused_before_one_sees_it() {
 }
 
 #[test]
+fn equations_in_a_description_are_no_attributes() {
+    let quoted = "x = 'y', z = \"q\" ".repeat(1000);
+    let description = format!("<md:Extensions><d xmlns=\"urn:d\" e=\"a=b\">{quoted}</d></md:Extensions>");
+    let described = |more: &str| {
+        let metadata = metadata().replacen(
+            "<md:IDPSSODescriptor",
+            &format!("{description}{more}<md:IDPSSODescriptor"),
+            1,
+        );
+        read(&metadata).map(drop)
+    };
+    let comment = format!("<!-- {quoted} -->");
+    let attributes = (0..513).fold(String::new(), |text, number| format!("{text} b{number}='>'"));
+    for (name, more, expected) in [
+        ("a description", "", Ok(())),
+        ("a comment", &*comment, Ok(())),
+        ("attributes", &*format!("<b{attributes}/>"), Err("TooComplex")),
+        ("attributes after a comment", &*format!("{comment}<b{attributes}/>"), Err("TooComplex")),
+    ] {
+        assert_eq!(described(more), expected.map_err(str::to_owned), "{name}");
+    }
+}
+
+#[test]
 fn an_identity_provider_that_stands_there_twice_is_none() {
     let twice = format!(
         "<md:EntitiesDescriptor xmlns:md=\"urn:oasis:names:tc:SAML:2.0:metadata\">{0}{0}</md:EntitiesDescriptor>",
