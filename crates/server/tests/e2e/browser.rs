@@ -12,6 +12,7 @@ mod discovery;
 mod history;
 mod journey;
 pub(crate) mod keyboard;
+mod logos;
 pub(crate) mod pages;
 mod post_binding;
 pub(crate) mod visitor;

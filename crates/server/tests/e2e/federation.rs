@@ -32,7 +32,7 @@ use crate::{
 /// How many others there are: the document is longer than what Usher reads where people wait.
 const OTHERS: usize = 400;
 pub(crate) const HARBOUR: &str = "Harbour College";
-const HILL: &str = "Hill University";
+pub(crate) const HILL: &str = "Hill University";
 
 /// Metadata on disk, and the certificate of who signed it.
 pub(crate) struct Metadata {
@@ -121,8 +121,8 @@ fn run_in(directory: &PathBuf, program: &str, arguments: &[&str]) -> anyhow::Res
     Ok(())
 }
 
-/// An entity as the federation publishes it: without its declaration, with a name for people.
-fn member(metadata: &str, name: &str) -> anyhow::Result<String> {
+/// An entity as the federation publishes it: without its declaration, with a name for people, and what else it shows them.
+fn member(metadata: &str, name: &str, shown: &str) -> anyhow::Result<String> {
     let entity = metadata.split_once("?>").map_or(metadata, |(_, entity)| entity).trim();
     // Its own signature, which the federation's takes the place of.
     let unsigned = match (entity.find("<ds:Signature"), entity.find("</ds:Signature>")) {
@@ -138,7 +138,7 @@ fn member(metadata: &str, name: &str) -> anyhow::Result<String> {
         "<md:Extensions xmlns:md=\"urn:oasis:names:tc:SAML:2.0:metadata\">\
          <mdui:UIInfo xmlns:mdui=\"urn:oasis:names:tc:SAML:metadata:ui\">\
          <mdui:DisplayName xml:lang=\"en\">{name}</mdui:DisplayName>\
-         <mdui:DisplayName xml:lang=\"fr\">{name} (français)</mdui:DisplayName></mdui:UIInfo></md:Extensions>"
+         <mdui:DisplayName xml:lang=\"fr\">{name} (français)</mdui:DisplayName>{shown}</mdui:UIInfo></md:Extensions>"
     );
     Ok(format!("{}{info}{}\n", &entity[..end], &entity[end..]))
 }
@@ -173,18 +173,35 @@ impl Scene {
         more: &Value,
         edit: impl FnOnce(&mut Portal),
     ) -> anyhow::Result<Self> {
-        let scene = Self::starting(kind, more, edit).await?;
+        let scene = Self::starting(kind, more, [""; 2], edit).await?;
+        scene.knows(OTHERS + 2).await?;
+        Ok(scene)
+    }
+
+    /// The same with what the harbour and the hill show in their `UIInfo` besides their names.
+    pub(crate) async fn start_shown(
+        shown: [&str; 2],
+        edit: impl FnOnce(&mut Portal),
+    ) -> anyhow::Result<Self> {
+        let scene = Self::starting(Kind::Sqlite, &json!({}), shown, edit).await?;
         scene.knows(OTHERS + 2).await?;
         Ok(scene)
     }
 
     /// The same, whether Usher knows the federation yet or not.
-    async fn starting(kind: Kind, more: &Value, edit: impl FnOnce(&mut Portal)) -> anyhow::Result<Self> {
+    async fn starting(
+        kind: Kind,
+        more: &Value,
+        shown: [&str; 2],
+        edit: impl FnOnce(&mut Portal),
+    ) -> anyhow::Result<Self> {
         let (harbour, hills) = (simplesamlphp().await?, pysaml2().await?);
         let name = unique("hill-");
         hills.set_up(&name, &Setup::default(), None).await?;
-        let members =
-            [member(&harbour.metadata().await?, HARBOUR)?, member(&hills.metadata(&name).await?, HILL)?];
+        let members = [
+            member(&harbour.metadata().await?, HARBOUR, shown[0])?,
+            member(&hills.metadata(&name).await?, HILL, shown[1])?,
+        ];
         let metadata = Metadata::new()?;
         metadata.publish(&members)?;
         let keys = saml_keys()?;
@@ -342,7 +359,7 @@ fn an_operator_sees_who_is_in_a_federation_and_why_somebody_is_not() -> anyhow::
     run(async {
         let harbour = simplesamlphp().await?;
         let metadata = Metadata::new()?;
-        let good = member(&harbour.metadata().await?, HARBOUR)?;
+        let good = member(&harbour.metadata().await?, HARBOUR, "")?;
         let expired = good.replacen(" ID=\"", " ID=\"x", 1).replacen(
             "entityID=\"http://127.0.0.1",
             "validUntil=\"2020-01-01T00:00:00Z\" entityID=\"http://127.0.0.2",
@@ -412,7 +429,7 @@ fn a_federation_by_url_outlives_a_restart_though_nobody_answers_there() -> anyho
         .await?;
         let directory = tempfile::tempdir()?;
         let more = json!({ "metadata_file": null, "metadata_url": place.url(), "metadata_cache_dir": directory.path() });
-        let mut scene = Scene::starting(Kind::Sqlite, &more, |_| ()).await?;
+        let mut scene = Scene::starting(Kind::Sqlite, &more, [""; 2], |_| ()).await?;
         let (status, text) = scene.world.person("alice").sign_in().await?.page();
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "nothing was fetched yet: {text}");
         let document = fs::read(scene.metadata.directory.join("federation.xml"))?;

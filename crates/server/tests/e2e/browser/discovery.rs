@@ -59,3 +59,33 @@ fn the_page_that_asks_is_for_everybody() -> anyhow::Result<()> {
         Ok(())
     })
 }
+
+/// The names of those that are offered.
+const OFFERED: &str =
+    "return [...document.querySelectorAll('.choices a span > bdi')].map((one) => one.textContent.trim())";
+
+#[test]
+fn organisations_have_the_names_of_the_language_that_the_page_is_in() -> anyhow::Result<()> {
+    run(async {
+        let Scene { world, .. } = Scene::start(Kind::Sqlite, &json!({}), |_| ()).await?;
+        let visitor = Visitor::at(&world.config.public_base_url()).await?;
+        let french = format!("{HARBOUR} (français)");
+        for (language, heading, expected) in [
+            ("fr", "D’où venez-vous\u{202f}?", french.as_str()),
+            ("fr-CA,en;q=0.5", "D’où venez-vous\u{202f}?", &french),
+            ("en", "Where are you from?", HARBOUR),
+            // No page is in Maori.
+            ("mi", "Where are you from?", HARBOUR),
+        ] {
+            visitor.window.look(Look { language, ..Look::DESKTOP }).await?;
+            visitor.begin("https://elsewhere.example/").await?;
+            visitor.sees(heading).await?;
+            visitor.window.fill("input[name=q]", "harbour").await?;
+            visitor.window.press_enter().await?;
+            visitor.comes_to("input[name=q][value=harbour]").await?;
+            assert_eq!(visitor.window.run(OFFERED).await?, json!([expected]), "{language}");
+            visitor.nothing_is_wrong().await?;
+        }
+        Ok(())
+    })
+}
