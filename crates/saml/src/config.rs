@@ -122,6 +122,12 @@ pub(crate) enum RequestBinding {
     Post,
 }
 
+impl Section {
+    fn signs_requests(&self) -> bool {
+        self.sign_requests.unwrap_or(!self.keys.is_empty())
+    }
+}
+
 /// A section whose every value was checked.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
@@ -182,6 +188,7 @@ impl Settings {
         let mut report = |path: &str, message: String| {
             problems.push(ConfigProblem { path: path.to_owned(), message });
         };
+        let signs_requests = section.signs_requests();
         let entity_id = check(entity_id(section.entity_id), "entity_id", &mut report);
         let keys = keys(&section.keys, &mut report);
         if section.sign_requests == Some(true) && section.keys.is_empty() {
@@ -228,7 +235,7 @@ impl Settings {
                 };
                 Ok(Self {
                     entity_id,
-                    signs_requests: section.sign_requests.unwrap_or(!keys.is_empty()),
+                    signs_requests,
                     keys,
                     request_binding: section.request_binding,
                     offered_idps: section.offer_idps,
@@ -273,9 +280,11 @@ impl Settings {
         if self.is_federation && self.keys.is_empty() {
             warn(
                 "keys",
-                "is missing: identity providers that want signed requests, or that encrypt, sign nobody in, and nobody can sign \
-                 out at any",
+                "is missing: identity providers that want signed requests are left out, those that encrypt sign nobody in, and \
+                 nobody can sign out at any",
             );
+        } else if self.is_federation && !self.signs_requests {
+            warn("sign_requests", "is off: identity providers that want signed requests are left out");
         }
         if self.is_federation && self.naming.scopes == ScopeCheck::Off {
             warn(

@@ -26,7 +26,13 @@ pub(crate) use reader::{Loaded, PATIENCE, ReadError};
 #[cfg(feature = "fuzzing")]
 pub(crate) fn anything() -> Job {
     let now = usher_core::Timestamp::from_secs(0);
-    Job { from: DocumentAt::File("".into()), signers: Vec::new(), filter: Filter::default(), now }
+    Job {
+        from: DocumentAt::File("".into()),
+        signers: Vec::new(),
+        filter: Filter::default(),
+        is_unsigned: false,
+        now,
+    }
 }
 
 #[cfg(feature = "fuzzing")]

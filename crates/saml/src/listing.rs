@@ -18,6 +18,8 @@ pub struct Listing {
     pub count: usize,
     /// Those that do not, though they are in the metadata, and the first few reasons.
     pub passed_over: (usize, Vec<String>),
+    /// Those that are left out because they want signed requests and Usher signs none, and the first of them.
+    pub unreached: (usize, Vec<String>),
     /// How many fit what was searched for.
     pub total: usize,
     /// The best of them: entity id, name, domain.
@@ -66,6 +68,7 @@ pub async fn list_federation(
     Ok(Listing {
         count: federation.len(),
         passed_over: (report.passed_over, report.examples.clone()),
+        unreached: (report.unreached.count, report.unreached.examples.clone()),
         total,
         found: found.collect(),
     })

@@ -48,6 +48,7 @@ pub(crate) struct Upkeep {
     provider: ProviderId,
     whose: Whose,
     signers: Vec<IdpKey>,
+    signs_requests: bool,
     known: RwLock<Known>,
     /// When the newest document was made that has been known.
     newest: std::sync::Mutex<Option<Timestamp>>,
@@ -133,7 +134,7 @@ impl Upkeep {
         processors: Processors,
         reader: Reader,
     ) -> Result<Self, ConfigError> {
-        let Source { whose, place, signers, cache_dir } = source;
+        let Source { whose, place, signers, cache_dir, signs_requests } = source;
         let (known, way, stamp) = match place {
             Place::File { path, first, stamp } => {
                 let known = first.map_or(Known::Nothing, |first| Known::One(Arc::from(first)));
@@ -154,6 +155,7 @@ impl Upkeep {
             provider,
             whose,
             signers,
+            signs_requests,
             known,
             newest,
             way,
@@ -359,7 +361,9 @@ impl Upkeep {
             }
             Whose::Many(filter) => filter.clone(),
         };
-        let job = Job { from, signers: self.signers.clone(), filter, now };
+        // The one that is named counts whatever it wants: who is to act is told.
+        let is_unsigned = !self.signs_requests && matches!(self.whose, Whose::Many(_));
+        let job = Job { from, signers: self.signers.clone(), filter, is_unsigned, now };
         let federation = match self.reader.read(&job, self.directory.as_deref()).await? {
             Loaded::New(federation) => federation,
             Loaded::NotModified if self.is_over(now) => return Err(LookError::Expired),
@@ -406,6 +410,10 @@ impl Upkeep {
                 self.tell_endless();
             }
         }
+        let is_unwilling = known.wants_signed_requests() && !self.signs_requests;
+        if is_unwilling && !self.known().wants_signed_requests() {
+            self.tell_unsigned();
+        }
         *self.known.write().unwrap_or_else(PoisonError::into_inner) = known;
         Ok(())
     }
@@ -441,6 +449,13 @@ impl Known {
             Self::Nothing => None,
             Self::One(idp) => idp.cache_duration,
             Self::Many(federation) => federation.report.cache_duration,
+        }
+    }
+
+    fn wants_signed_requests(&self) -> bool {
+        match self {
+            Self::Nothing | Self::Many(_) => false,
+            Self::One(idp) => idp.wants_signed_requests,
         }
     }
 

@@ -34,6 +34,8 @@ pub(crate) struct Source {
     pub(crate) signers: Vec<IdpKey>,
     /// Where files may be made: the last good copy, an index.
     pub(crate) cache_dir: Option<PathBuf>,
+    /// Whether Usher signs its requests, which some identity providers want.
+    pub(crate) signs_requests: bool,
 }
 
 /// Whose metadata it is.
@@ -168,7 +170,14 @@ pub(super) fn read(section: &Section, report: &mut impl FnMut(&str, String)) -> 
             return None;
         }
     };
-    Some(Source { whose, place, signers: signers?, cache_dir: section.metadata_cache_dir.clone() })
+    let signs_requests = section.signs_requests();
+    Some(Source {
+        whose,
+        place,
+        signers: signers?,
+        cache_dir: section.metadata_cache_dir.clone(),
+        signs_requests,
+    })
 }
 
 fn places(section: &Section) -> [Option<&str>; 3] {

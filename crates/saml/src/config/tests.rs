@@ -373,6 +373,9 @@ fn a_federation_is_of_many_and_each_limited_to_its_scopes() {
     assert_eq!(careless.naming.scopes, ScopeCheck::Off);
     let warned: Vec<_> = careless.warnings().into_iter().map(|warning| warning.path).collect();
     assert_eq!(warned, ["keys", "check_scopes"]);
+    let pair = json!({ "federation": {}, "keys": [files.pair()], "sign_requests": false });
+    let unsigned: Vec<_> = files.read(&pair).warnings().into_iter().map(|warning| warning.path).collect();
+    assert_eq!(unsigned, ["sign_requests"], "those that want signed requests are left out");
 }
 
 #[test]

@@ -12,7 +12,7 @@ use usher_core::Timestamp;
 
 use super::{
     index::{Entry, Key, Member},
-    job::{Answer, DocumentAt, Filter, Job, Report, Validators},
+    job::{Answer, DocumentAt, Filter, Job, Report, Unreached, Validators},
     search,
 };
 use crate::{
@@ -24,6 +24,8 @@ use crate::{
 
 /// Reasons that are told one by one.
 const MAX_EXAMPLES: usize = 5;
+/// Names that are told of those for which there is one reason.
+const MAX_UNREACHED: usize = 20;
 /// From connecting to the last byte.
 const TIMEOUT: Duration = Duration::from_mins(2);
 
@@ -43,12 +45,15 @@ struct Found {
     published: Option<Timestamp>,
     passed_over: usize,
     examples: Vec<String>,
+    unreached: Unreached,
 }
 
 struct Record {
     json: Vec<u8>,
     words: String,
     is_hidden: bool,
+    /// Its entity id, if it wants signed requests.
+    wants_signed: Option<String>,
 }
 
 /// Does the one job that stands on `input`, and writes an index to `output`. What went wrong is written there too; an error means
@@ -73,13 +78,7 @@ async fn work(job: Job, output: &mut impl Write) -> io::Result<Answer> {
     };
     let found = match read(&source.bytes, &job) {
         Ok(found) if !found.records.is_empty() => found,
-        Ok(found) if found.examples.is_empty() => {
-            return Ok(Answer::Failed("has no SAML 2.0 identity provider that is wanted".to_owned()));
-        }
-        Ok(found) => {
-            let reasons = found.examples.join("; ");
-            return Ok(Answer::Failed(format!("has no identity provider that can be used: {reasons}")));
-        }
+        Ok(found) => return Ok(Answer::Failed(found.why_nobody())),
         Err(reason) => return Ok(Answer::Failed(reason)),
     };
     let not_kept = match &job.from {
@@ -93,6 +92,7 @@ async fn work(job: Job, output: &mut impl Write) -> io::Result<Answer> {
         validators: source.validators,
         passed_over: found.passed_over,
         examples: found.examples.clone(),
+        unreached: found.unreached.clone(),
         bytes: source.bytes.len(),
         not_kept: not_kept.map(|error| error.to_string()),
         ..Report::default()
@@ -152,7 +152,37 @@ fn read(document: &[u8], job: &Job) -> Result<Found, String> {
     for entity in metadata::entities(&parsed).map_err(|error| error.to_string())? {
         gathering.see(entity, job);
     }
+    if job.is_unsigned {
+        gathering.found.leave_out_who_wants_signatures();
+    }
     Ok(gathering.found)
+}
+
+impl Found {
+    /// In the end, since one that stands there twice counts for none, whatever either wants.
+    fn leave_out_who_wants_signatures(&mut self) {
+        let Self { records, unreached, .. } = self;
+        records.retain(|_, record| {
+            let Some(name) = record.wants_signed.take() else { return true };
+            unreached.count += 1;
+            if unreached.examples.len() < MAX_UNREACHED {
+                unreached.examples.push(printable(&name));
+            }
+            false
+        });
+    }
+
+    /// A sentence that reads on after "the document", of one without identity providers that count.
+    fn why_nobody(&self) -> String {
+        let unreached = self.unreached.examples.iter();
+        let unreached = unreached
+            .map(|name| format!("{name}: it wants signed requests, and there are no `keys` to sign with"));
+        let reasons: Vec<_> = self.examples.iter().cloned().chain(unreached.take(MAX_EXAMPLES)).collect();
+        if reasons.is_empty() {
+            return "has no SAML 2.0 identity provider that is wanted".to_owned();
+        }
+        format!("has no identity provider that can be used: {}", reasons.join("; "))
+    }
 }
 
 /// The entities so far.
@@ -186,6 +216,7 @@ impl Gathering {
         let texts = shown.names.iter().map(|(_, name)| name).chain(&shown.words).chain([&name]);
         let words = search::words(texts.map(String::as_str));
         let is_hidden = shown.is_hidden;
+        let wants_signed = idp.wants_signed_requests.then(|| name.clone());
         let json = serde_json::to_vec(&Member { idp, shown }).expect("plain values serialise");
         match self.names.get(&key) {
             None => {}
@@ -209,16 +240,20 @@ impl Gathering {
         found.valid_until =
             if self.names.is_empty() { until } else { found.valid_until.zip(until).map(|(a, b)| a.max(b)) };
         self.names.insert(key, Some(order.clone()));
-        found.records.insert((order, key), Record { json, words, is_hidden });
+        found.records.insert((order, key), Record { json, words, is_hidden, wants_signed });
     }
 
     fn pass_over(&mut self, name: &str, reason: &str) {
         self.found.passed_over += 1;
         if self.found.examples.len() < MAX_EXAMPLES {
-            let name: String = name.chars().filter(|c| !c.is_control()).take(200).collect();
-            self.found.examples.push(format!("{name}: {reason}"));
+            self.found.examples.push(format!("{}: {reason}", printable(name)));
         }
     }
+}
+
+/// A name, on a line of its own and no longer than anybody reads.
+fn printable(name: &str) -> String {
+    name.chars().filter(|c| !c.is_control()).take(200).collect()
 }
 
 impl Filter {

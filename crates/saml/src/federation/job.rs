@@ -15,6 +15,8 @@ pub(crate) struct Job {
     /// One of them has to have signed it; empty: nobody has to.
     pub(crate) signers: Vec<IdpKey>,
     pub(crate) filter: Filter,
+    /// Whether identity providers are left out that want signed requests, because they would not get any.
+    pub(crate) is_unsigned: bool,
     pub(crate) now: Timestamp,
 }
 
@@ -60,6 +62,14 @@ pub(crate) enum Answer {
     Failed(String),
 }
 
+/// Identity providers that nobody can be sent to as things are, though nothing is wrong with them.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub(crate) struct Unreached {
+    pub(crate) count: usize,
+    /// The entity ids of the first of them.
+    pub(crate) examples: Vec<String>,
+}
+
 /// What was read.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub(crate) struct Report {
@@ -79,6 +89,8 @@ pub(crate) struct Report {
     pub(crate) passed_over: usize,
     /// The first few of them, and why.
     pub(crate) examples: Vec<String>,
+    /// Those that were left out because they want signed requests.
+    pub(crate) unreached: Unreached,
     /// Why there is no copy for the next start, though there should be one.
     pub(crate) not_kept: Option<String>,
     /// Bytes of the document.

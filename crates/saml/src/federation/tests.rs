@@ -59,7 +59,13 @@ impl Place {
     fn job(&self, document: &str, filter: Filter) -> Job {
         let path = self.directory.path().join("federation.xml");
         fs::write(&path, document).expect("a file");
-        Job { from: DocumentAt::File(path), signers: vec![key_of(&OURS)], filter, now: NOW }
+        Job {
+            from: DocumentAt::File(path),
+            signers: vec![key_of(&OURS)],
+            filter,
+            is_unsigned: false,
+            now: NOW,
+        }
     }
 
     async fn read_as(&self, job: &Job) -> Result<Arc<Federation>, String> {
@@ -348,4 +354,44 @@ async fn what_one_member_says_of_its_domains_is_about_itself_alone() {
     }
     let silent = federation.find_named(&url("none")).expect("an index").expect("a member");
     assert!(silent.idp.scopes.is_none() && silent.shown.detail == "none.example", "{:?}", silent.shown);
+}
+
+#[tokio::test]
+async fn who_wants_signed_requests_is_left_out_where_none_are_signed() {
+    let place = Place::new();
+    let wanting = |name: &str| SamlIdp { wants_signed_requests: true, ..idp(name) };
+    let member = |idp: SamlIdp| idp.member("").expect("an entity");
+    let entity_id = |name: &str| format!("https://{name}.example/idp");
+    let all = [idp("easy"), wanting("strict"), wanting("twice"), idp("twice"), wanting("other")];
+    let document = signed(&all.map(member).concat());
+    let signing = place.job(&document, Filter::default());
+    let unsigned = Job { is_unsigned: true, ..signing.clone() };
+    let filtered = Filter { idps: vec![entity_id("easy"), entity_id("strict")], ..Filter::default() };
+    let filtered = Job { filter: filtered, ..unsigned.clone() };
+    for (name, job, expected, left_out) in [
+        ("signed", signing, vec!["easy", "other", "strict"], vec![]),
+        ("not signed", unsigned, vec!["easy"], vec!["other", "strict"]),
+        ("not signed, and some of them", filtered, vec!["easy"], vec!["strict"]),
+    ] {
+        let federation = place.read_as(&job).await.expect(name);
+        let mut names = found(&federation, "");
+        names.sort();
+        assert_eq!(names, expected.into_iter().map(entity_id).collect::<Vec<_>>(), "{name}");
+        let unreached = &federation.report.unreached;
+        let mut examples = unreached.examples.clone();
+        examples.sort();
+        assert_eq!((unreached.count, examples.len()), (left_out.len(), left_out.len()), "{name}");
+        assert_eq!(examples, left_out.iter().copied().map(entity_id).collect::<Vec<_>>(), "{name}");
+        for gone in left_out {
+            assert!(federation.find_named(&entity_id(gone)).expect("an index").is_none(), "{name}: {gone}");
+        }
+    }
+    let alone = place.job(&signed(&member(wanting("strict"))), Filter::default());
+    let error = place.read_as(&Job { is_unsigned: true, ..alone }).await.expect_err("nobody is left");
+    assert!(error.contains("https://strict.example/idp: it wants signed requests"), "{error}");
+    let many: String = (0..30).map(|number| member(wanting(&format!("strict{number}")))).collect();
+    let many = place.job(&signed(&(many + &member(idp("easy")))), Filter::default());
+    let federation = place.read_as(&Job { is_unsigned: true, ..many }).await.expect("a federation");
+    let unreached = &federation.report.unreached;
+    assert_eq!((unreached.count, unreached.examples.len()), (30, 20), "all are counted, some are named");
 }

@@ -27,7 +27,7 @@ mod federation;
 fn source(idp: Idp) -> Source {
     let entity_id = idp.entity_id.clone();
     let place = Place::File { path: "/nonexistent/idp.xml".into(), first: Some(Box::new(idp)), stamp: None };
-    Source { whose: Whose::One(entity_id), place, signers: Vec::new(), cache_dir: None }
+    Source { whose: Whose::One(entity_id), place, signers: Vec::new(), cache_dir: None, signs_requests: true }
 }
 
 const ENDPOINTS: &str = "https://matrix.ac.cdl/_usher/saml/corp/";

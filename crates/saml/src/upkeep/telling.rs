@@ -20,6 +20,16 @@ impl Upkeep {
             let examples = report.examples.join("; ");
             tracing::warn!(provider.id = %provider, %idp, examples, "identity providers were passed over");
         }
+        if report.unreached.count > 0 {
+            let (left_out, examples) = (report.unreached.count, report.unreached.examples.join("; "));
+            tracing::warn!(
+                provider.id = %provider,
+                %idp,
+                left_out,
+                examples,
+                "identity providers are left out because they want signed requests: give Usher `keys`"
+            );
+        }
         if let Some(cause) = &report.not_kept {
             tracing::warn!(
                 provider.id = %provider,
@@ -50,6 +60,15 @@ impl Upkeep {
             provider.id = %provider,
             %idp,
             "the metadata has no `validUntil`: whoever keeps a copy of it can give it to us for ever"
+        );
+    }
+
+    pub(super) fn tell_unsigned(&self) {
+        let (provider, idp) = (&self.provider, &self.whose);
+        tracing::error!(
+            provider.id = %provider,
+            %idp,
+            "the identity provider wants signed requests, so that nobody signs in there: give Usher `keys`"
         );
     }
 

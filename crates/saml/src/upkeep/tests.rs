@@ -116,7 +116,7 @@ impl World {
 
 fn upkeep(place: Place, cache_dir: Option<PathBuf>, signers: Vec<IdpKey>) -> Upkeep {
     let entity_id = Issuer::parse(ENTITY).expect("an entity id");
-    upkeep_of(Source { whose: Whose::One(entity_id), place, signers, cache_dir })
+    upkeep_of(Source { whose: Whose::One(entity_id), place, signers, cache_dir, signs_requests: false })
 }
 
 fn upkeep_of(source: Source) -> Upkeep {

@@ -117,6 +117,13 @@ async fn federation(
     if *passed_over > 0 {
         eprintln!("{passed_over} passed over, such as:\n  {}", reasons.join("\n  "));
     }
+    let (left_out, names) = &listing.unreached;
+    if *left_out > 0 {
+        let names = names.join("\n  ");
+        eprintln!(
+            "{left_out} left out because they want signed requests, and there are no `keys` to sign with, such as:\n  {names}"
+        );
+    }
     Ok(())
 }
 

@@ -365,7 +365,14 @@ fn an_operator_sees_who_is_in_a_federation_and_why_somebody_is_not() -> anyhow::
             "validUntil=\"2020-01-01T00:00:00Z\" entityID=\"http://127.0.0.2",
             1,
         );
-        metadata.publish(&[good, expired])?;
+        let certificate = fs::read_to_string(metadata.directory.join("certificate"))?;
+        let certificate: String = certificate.lines().filter(|line| !line.contains("CERTIFICATE")).collect();
+        let strict = other(OTHERS, &certificate).replacen(
+            "<md:IDPSSODescriptor ",
+            "<md:IDPSSODescriptor WantAuthnRequestsSigned=\"true\" ",
+            1,
+        );
+        metadata.publish(&[good, expired, strict])?;
         let directory = tempfile::tempdir()?;
         let list = |section: &Value, arguments: &[&str]| -> anyhow::Result<(bool, String, String)> {
             let config = json!({ "public_base_url": "https://matrix.ac.cdl", "providers": [{
@@ -385,6 +392,11 @@ fn an_operator_sees_who_is_in_a_federation_and_why_somebody_is_not() -> anyhow::
         assert_eq!(found, format!("{}\t{HARBOUR}\t127.0.0.1\n", harbour.entity_id()));
         assert!(told.contains(&format!("1 of 1 that fit, of {} identity providers", OTHERS + 1)), "{told}");
         assert!(told.contains("1 passed over") && told.contains("it has expired"), "{told}");
+        let strict = format!("such as:\n  https://plain{OTHERS}.example/idp\n");
+        assert!(
+            told.contains("1 left out because they want signed requests") && told.contains(&strict),
+            "{told}"
+        );
         let (_, found, _) = list(&metadata.section(), &["--limit", "3"])?;
         assert_eq!(found.lines().count(), 3, "{found}");
 

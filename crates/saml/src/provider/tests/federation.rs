@@ -31,10 +31,17 @@ impl Federation {
     }
 
     fn unread(change: impl FnOnce(&mut Settings), until: Option<u64>) -> Self {
+        Self::of(&[idp(HARBOUR), idp(HILL)], change, until)
+    }
+
+    fn of(members: &[SamlIdp], change: impl FnOnce(&mut Settings), until: Option<u64>) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("federation.xml");
-        let members = [HARBOUR, HILL].map(|name| idp(name).member("").expect("an entity")).concat();
+        let members: String = members.iter().map(|idp| idp.member("").expect("an entity")).collect();
         let valid_until = until.map(instant);
+        let mut settings = settings(our_keys());
+        settings.is_federation = true;
+        change(&mut settings);
         let issue = Issue { valid_until, ..Issue::signed_with(Signing::with(&IDP.keys[0])) };
         std::fs::write(&path, aggregate(&members, &issue).expect("metadata")).expect("a file");
         let source = Source {
@@ -42,11 +49,9 @@ impl Federation {
             place: Place::File { path, first: None, stamp: None },
             signers: known(&IDP).keys,
             cache_dir: None,
+            signs_requests: settings.signs_requests,
         };
-        let corp = Corp::with(source, |settings| {
-            settings.is_federation = true;
-            change(settings);
-        });
+        let corp = Corp::with(source, |own| *own = settings);
         Self { corp, _directory: directory }
     }
 
@@ -224,6 +229,48 @@ async fn a_discovery_service_may_ask_instead() {
         federation.corp.provider.document(&federation.corp.ctx(), METADATA).await.expect("a document");
     let metadata = String::from_utf8(metadata.body).expect("UTF-8");
     assert!(metadata.contains(&format!("Location=\"{ENDPOINTS}{DISCO}\"")), "{metadata}");
+}
+
+#[tokio::test]
+async fn nobody_is_sent_where_only_signed_requests_are_taken_by_a_usher_that_signs_none() {
+    let members = [idp(HARBOUR), SamlIdp { wants_signed_requests: true, ..idp(HILL) }];
+    for (name, has_keys) in [("without keys", false), ("with keys", true)] {
+        let settings = |own: &mut Settings| {
+            if !has_keys {
+                *own = Settings { is_federation: true, ..settings(Vec::new()) };
+            }
+        };
+        let federation = Federation::of(&members, settings, None);
+        federation.corp.provider.refresh(&federation.corp.ctx()).await;
+        let mut demand = federation.corp.demand(Freshness::AnySession);
+        demand.hints.origin = Origin::parse(&String::from(Key::of(HILL)));
+        let (page, state) = federation.page(&demand).await;
+        assert_eq!(
+            (page.total, page.last.is_some()),
+            (1 + usize::from(has_keys), has_keys),
+            "{name}: offered"
+        );
+        let link = |name: &str, value: &str| {
+            let mut link = page.search.clone();
+            link.query_pairs_mut().extend_pairs(&page.fields).append_pair(name, value);
+            link
+        };
+        // What they kept of an earlier page, and what a discovery service says.
+        let kept = federation.say(&demand, &state, &link("from", &String::from(Key::of(HILL)))).await;
+        let told = federation.say(&demand, &state, &link("entityID", HILL)).await;
+        let home = Demand { issuer: Issuer::parse(HILL).ok(), ..demand.clone() };
+        let begun = federation.corp.provider.begin(&federation.corp.ctx(), &home).await;
+        let begun = begun.map(drop).map_err(|error| error.kind());
+        if has_keys {
+            assert!(matches!((kept, told), (Ok(Outcome::From(..)), Ok(Outcome::From(..)))), "{name}");
+            assert_eq!(begun, Ok(()), "{name}");
+        } else {
+            assert_eq!(kept.err(), Some("malformed"), "{name}: as one that there is not");
+            let Ok(Outcome::Continue(challenge)) = told else { panic!("{name}: {told:?}") };
+            assert_eq!(shown(challenge).0.total, 1, "{name}: they are asked by us");
+            assert_eq!(begun, Err("unavailable"), "{name}");
+        }
+    }
 }
 
 #[tokio::test]

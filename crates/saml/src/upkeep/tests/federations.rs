@@ -11,6 +11,7 @@ pub(super) fn upkeep_of_many(place: Place, cache_dir: Option<PathBuf>) -> Upkeep
         place,
         signers: vec![key_of(&OURS)],
         cache_dir,
+        signs_requests: false,
     })
 }
 
@@ -78,7 +79,13 @@ async fn a_copy_of_a_federation_that_somebody_else_may_have_made_is_not_used() {
             let signers = if is_signed { vec![key_of(&OURS)] } else { Vec::new() };
             let place = Place::Url { url: world.server.url(), ca_pem: None, refresh: HOUR };
             let cache_dir = Some(world.directory.path().to_owned());
-            upkeep_of(Source { whose: Whose::Many(Filter::default()), place, signers, cache_dir })
+            upkeep_of(Source {
+                whose: Whose::Many(Filter::default()),
+                place,
+                signers,
+                cache_dir,
+                signs_requests: false,
+            })
         };
         world.look_at(&made(), NOW).await;
         replaced(&world.copies()[0], by);

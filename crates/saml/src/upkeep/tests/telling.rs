@@ -48,11 +48,18 @@ fn bar(copy: &Path) {
     fs::create_dir_all(copy.join("x")).expect("a directory");
 }
 
+/// One that wants signed requests.
+fn unwilling() -> SamlIdp {
+    SamlIdp { wants_signed_requests: true, ..IDP.clone() }
+}
+
 /// All that happens to the metadata of many.
 async fn happens_to_many() {
     let member = IDP.member("").expect("an entity");
     let expired = member.replacen("/idp\">", "/idp/old\" validUntil=\"2020-01-01T00:00:00Z\">", 1);
-    let text = usher_lab::scripted::saml::federation::aggregate(&(member + &expired), &issue());
+    let strict = SamlIdp { entity_id: "https://strict.example/idp".to_owned(), ..unwilling() };
+    let members = member + &expired + &strict.member("").expect("an entity");
+    let text = usher_lab::scripted::saml::federation::aggregate(&members, &issue());
     let world = World::new(&text.expect("metadata")).await;
     let place = || Place::Url { url: world.server.url(), ca_pem: None, refresh: HOUR };
     let made = || upkeep_of_many(place(), Some(world.directory.path().to_owned()));
@@ -73,6 +80,11 @@ async fn happens_to_one() {
     world.look_at(&world.upkeep(), NOW).await;
     bar(&world.copy());
     world.look_at(&world.upkeep(), NOW).await;
+    world.say(document(&unwilling().signed_metadata(&issue()).expect("metadata")));
+    let strict = world.upkeep();
+    for _ in 0..2 {
+        world.look_at(&strict, NOW).await;
+    }
     let path = world.directory.path().join("idp.xml");
     fs::write(&path, signed()).expect("a file");
     let upkeep = upkeep(Place::File { path, first: None, stamp: None }, None, vec![key_of(&OURS)]);
@@ -90,12 +102,18 @@ async fn every_line_says_which_provider_it_is_about() {
     for line in &lines {
         assert_eq!(line["fields"]["provider.id"], "corp", "{line}");
     }
+    let unsigned = lines.iter().filter(|line| line["fields"].to_string().contains("identity provider wants"));
+    let unsigned: Vec<_> =
+        unsigned.map(|line| (line["level"].as_str(), line["fields"]["idp"].as_str())).collect();
+    assert_eq!(unsigned, [(Some("ERROR"), Some(ENTITY))], "once, and not at every look");
     let said: BTreeSet<_> = lines.iter().filter_map(|line| line["fields"]["message"].as_str()).collect();
     let expected = [
+        "identity providers are left out because they want signed requests: give Usher `keys`",
         "identity providers were passed over",
         "metadata cannot be had, so that nobody signs in there",
         "metadata cannot be kept for the next start, when nobody will sign in until it is fetched",
         "metadata could not be renewed; what is known is used",
+        "the identity provider wants signed requests, so that nobody signs in there: give Usher `keys`",
         "the last good copy of metadata cannot be read",
         "the metadata has changed and was read again",
         "the metadata has no `validUntil`: whoever keeps a copy of it can give it to us for ever",
