@@ -24,11 +24,22 @@ const SECOND: Duration = Duration::from_secs(1);
 /// How far they get.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Flood {
-    /// By turns to the cookie, which is not there, and to the gate, which they do not pass.
+    /// By turns to the cookie, which is not there, and to the gate, which they do not pass. Of ten, one has as many parameters
+    /// as fit a form, and one is as large as a form holds.
     Gate,
-    /// To the signature, which somebody else made.
+    /// To the signature, which somebody else made. One of ten is large, of many elements.
     Signature,
+    /// To the signature of single logout, by either binding; each as long as it may be.
+    Logout,
 }
+
+const SAML: &str = "urn:oasis:names:tc:SAML:2.0:assertion";
+/// Bytes of a form that Usher reads, and a little less.
+const FORM: usize = 250_000;
+/// As much of a message as fits a form, in base64 that is percent-encoded, and a little less.
+const LARGEST: usize = 150_000;
+/// A large one that would be honest.
+const LARGE: usize = 100_000;
 
 /// A flood while it comes.
 pub(super) struct Coming {
@@ -49,7 +60,7 @@ impl Flood {
     pub(super) fn per_s(self) -> u32 {
         match self {
             Self::Gate => 1_000,
-            Self::Signature => 200,
+            Self::Signature | Self::Logout => 200,
         }
     }
 
@@ -73,17 +84,32 @@ impl Flood {
         let mut browser = Browser::open(site, origin).await?;
         let begun = browser.begin().await.context("redirect")?;
         let person = site.people().first().context("there is nobody")?;
-        let forged = site.sso().forgery(&begun.sso_path, &person.user, origin)?;
+        let idp = site.sso().saml()?;
+        let forge = |extensions| idp.forgery(&begun.sso_path, &person.user, origin, extensions);
+        let cookie = Some(begun.cookie.clone());
         let answers = match self {
-            Self::Signature => vec![(forged, Some(begun.cookie))],
+            Self::Signature => {
+                let mut answers = vec![(forge(None)?, cookie.clone()); 9];
+                answers.push((forge(Some("<a/>".repeat(LARGE / 4)))?, cookie));
+                answers
+            }
             Self::Gate => {
+                let forged = forge(None)?;
                 let form = forged.form.as_ref().context("answers are posted")?;
                 let (_, relay_state) = form.split_once("&RelayState=").context("there is no RelayState")?;
+                let with = |form: String| Back { path: forged.path.clone(), form: Some(form) };
                 // `<!DOCTYPE a><a/>`
-                let odd = format!("SAMLResponse=PCFET0NUWVBFIGE%2BPGEvPg%3D%3D&RelayState={relay_state}");
-                let odd = Back { path: forged.path.clone(), form: Some(odd) };
-                vec![(forged, None), (odd, Some(begun.cookie))]
+                let odd =
+                    with(format!("SAMLResponse=PCFET0NUWVBFIGE%2BPGEvPg%3D%3D&RelayState={relay_state}"));
+                let mut answers = vec![(forged.clone(), None); 4];
+                answers.extend(vec![(odd, cookie.clone()); 4]);
+                answers.push((with("a&".repeat(FORM / 2)), cookie.clone()));
+                // It is read to its end: there is one assertion too many.
+                let second = format!("<saml:Assertion xmlns:saml=\"{SAML}\"/>");
+                answers.push((forge(Some("<a/>".repeat(LARGEST / 4) + &second))?, cookie));
+                answers
             }
+            Self::Logout => idp.logout_forgeries(origin)?.into_iter().map(|back| (back, None)).collect(),
         };
         Ok(Sender { browser, answers })
     }

@@ -99,18 +99,18 @@ pub(super) async fn figures(
         Figure::at_most(
             "max_poll_cpu_ms",
             "most CPU of a poll, all rounds (ms)",
-            most(|round| round.polls.most_cpu_ms),
+            most(|round| round.polls.most_cpu_ms.max(round.flooded.most_cpu_ms)),
             MOST_POLL_CPU_MS,
         ),
         Figure::new(
             "p9999_poll_cpu_ms",
             "the same of 9,999 of 10,000 (ms)",
-            most(|round| round.polls.p9999_cpu_ms),
+            most(|round| round.polls.p9999_cpu_ms.max(round.flooded.p9999_cpu_ms)),
         ),
         Figure::at_most(
             "poll_wall_p999_ms",
             "999 of 1000 polls take at most (ms)",
-            most(|round| round.polls.p999_wall_ms),
+            most(|round| round.polls.p999_wall_ms.max(round.flooded.p999_wall_ms)),
             POLL_WALL_P999_MS,
         ),
         Figure::new("quiet_p99_ms", "4 at once, 99 of 100 (ms)", of(|round| p99(&round.quiet))),
@@ -142,6 +142,13 @@ pub(super) async fn figures(
             "refused at the signature a second",
             of(|round| round.signature.1),
         ),
+        Figure::at_most(
+            "logout_flood_p99_ratio",
+            "flooded with logouts over quiet",
+            of(|round| p99(&round.logout.0) / p99(&round.quiet)),
+            P99_IN_A_FLOOD,
+        ),
+        Figure::new("logout_flood_per_s", "logouts refused a second", of(|round| round.logout.1)),
     ];
     figures.extend(federation);
     Ok(figures)
@@ -156,11 +163,14 @@ struct Round {
     /// As many at once as the benchmark was told.
     busy: Series,
     polls: Polls,
+    /// Of all that was done while few came, and floods.
+    flooded: Polls,
     /// Few at once, and nothing else.
     quiet: Series,
     /// The same while a flood comes, and how many a second there were of it.
     gate: (Series, f64),
     signature: (Series, f64),
+    logout: (Series, f64),
 }
 
 impl Round {
@@ -173,7 +183,9 @@ impl Round {
         let quiet = few.series(Journey::Login, logins).await?;
         let gate = flooded(&few, Flood::Gate, logins).await?;
         let signature = flooded(&few, Flood::Signature, logins).await?;
-        Ok(Self { busy, polls, quiet, gate, signature })
+        let logout = flooded(&few, Flood::Logout, logins).await?;
+        let flooded = polls::take(running).await?;
+        Ok(Self { busy, polls, flooded, quiet, gate, signature, logout })
     }
 }
 

@@ -71,12 +71,12 @@ impl SingleSignOn {
         }
     }
 
-    /// The same, signed by somebody else.
+    /// The identity provider, if it is one of SAML.
     #[cfg(feature = "saml")]
-    pub(super) fn forgery(&self, path: &str, user: &str, portal: &str) -> anyhow::Result<Back> {
+    pub(super) fn saml(&self) -> anyhow::Result<&saml::Idp> {
         match self {
             Self::Cas(_) | Self::Oidc(_) => bail!("nothing is signed there"),
-            Self::Saml(idp) => idp.forgery(path, user, portal),
+            Self::Saml(idp) => Ok(idp),
         }
     }
 

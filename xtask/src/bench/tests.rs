@@ -107,6 +107,8 @@ async fn a_login_by_saml_is_measured_with_its_polls_and_in_floods() {
         "gate_flood_per_s",
         "signature_flood_p99_ratio",
         "signature_flood_per_s",
+        "logout_flood_p99_ratio",
+        "logout_flood_per_s",
         "aggregate_mb",
         "aggregate_load_s",
         "aggregate_peak_mb",

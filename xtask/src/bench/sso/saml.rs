@@ -9,7 +9,9 @@ use std::{
 use anyhow::Context as _;
 use serde_json::{Value, json};
 use url::Url;
-use usher_lab::scripted::saml::{Asked, Attribute, Protection, SamlIdp, SamlKey, Signing};
+use usher_lab::scripted::saml::{
+    Asked, Attribute, Detached, Protection, Response, SamlIdp, SamlKey, Signing,
+};
 
 use super::Back;
 
@@ -29,10 +31,13 @@ pub(in crate::bench) struct Idp {
 
 impl Idp {
     pub(super) fn new() -> anyhow::Result<Self> {
-        let mut idp = SamlIdp::new(ENTITY_ID)?;
+        let mut idp = SamlIdp::new(ENTITY_ID)?.with_single_logout();
         idp.scopes.push("bench.localhost".to_owned());
         let directory = tempfile::tempdir().context("no temporary directory can be made")?;
         fs::write(directory.path().join("idp.xml"), idp.metadata()?)?;
+        let own = SamlKey::rsa(2048)?;
+        fs::write(directory.path().join("sp.key"), own.private_pem()?)?;
+        fs::write(directory.path().join("sp.crt"), own.certificate_pem()?)?;
         Ok(Self { scripted: idp, stranger: SamlKey::rsa(2048)?, directory, departments: Mutex::default() })
     }
 
@@ -46,22 +51,53 @@ impl Idp {
     }
 
     pub(super) fn section(&self) -> Value {
-        json!({ "metadata_file": self.directory.path().join("idp.xml") })
+        let file = |name: &str| self.directory.path().join(name);
+        let key = json!({ "key_file": file("sp.key"), "certificate_file": file("sp.crt") });
+        // With a key for single logout; requests are not signed, as most identity providers do not ask for it.
+        json!({ "metadata_file": file("idp.xml"), "keys": [key], "sign_requests": false })
     }
 
     /// What it answers to the request at `path`.
     pub(super) fn answer(&self, path: &str, user: &str, portal: &str) -> anyhow::Result<Back> {
-        self.answer_signed(path, user, portal, &self.scripted.keys[0])
+        self.answer_signed(path, user, portal, &self.scripted.keys[0], None)
     }
 
-    /// The same, signed by somebody else.
-    pub(super) fn forgery(&self, path: &str, user: &str, portal: &str) -> anyhow::Result<Back> {
-        self.answer_signed(path, user, portal, &self.stranger)
+    /// The same, signed by somebody else, with this in its extensions.
+    pub(in crate::bench) fn forgery(
+        &self,
+        path: &str,
+        user: &str,
+        portal: &str,
+        extensions: Option<String>,
+    ) -> anyhow::Result<Back> {
+        self.answer_signed(path, user, portal, &self.stranger, extensions)
     }
 
-    fn answer_signed(&self, path: &str, user: &str, portal: &str, key: &SamlKey) -> anyhow::Result<Back> {
+    /// The wish that somebody is signed out, by both bindings, as long as it may be, and signed by somebody else.
+    pub(in crate::bench) fn logout_forgeries(&self, portal: &str) -> anyhow::Result<Vec<Back>> {
+        let path = "/_usher/saml/corp/slo";
+        let sessions = vec!["a-session-that-nobody-has"; 180];
+        let wish = self.scripted.log_out(portal, &format!("{portal}{path}"), "person-1", &sessions, 0);
+        let mut form = url::form_urlencoded::Serializer::new(String::new());
+        form.extend_pairs(wish.form(&Signing::with(&self.stranger), None)?);
+        let query = Detached::with(&self.stranger).query("SAMLRequest", &wish.xml(None)?, None)?;
+        Ok(vec![
+            Back { path: path.to_owned(), form: Some(form.finish()) },
+            Back { path: format!("{path}?{query}"), form: None },
+        ])
+    }
+
+    fn answer_signed(
+        &self,
+        path: &str,
+        user: &str,
+        portal: &str,
+        key: &SamlKey,
+        extensions: Option<String>,
+    ) -> anyhow::Result<Back> {
         let asked = Asked::from_redirect(&Url::parse(&format!("{ORIGIN}{path}"))?)?;
         let response = self.scripted.answer_now(&asked, user, &self.attributes(user));
+        let response = Response { extensions, ..response };
         let protection = Protection { response: Some(Signing::with(key)), ..Protection::default() };
         let path = asked.acs.strip_prefix(portal).context("the answer goes somewhere else")?.to_owned();
         Ok(Back { path, form: Some(asked.form(&response.xml(&protection)?)) })
