@@ -7,6 +7,7 @@ use data_encoding::BASE64;
 use flate2::{Compression, write::DeflateEncoder};
 use reqwest::StatusCode;
 use serde_json::json;
+use tokio::task::JoinSet;
 use url::form_urlencoded;
 use usher_lab::browser::loopback_client;
 
@@ -17,6 +18,7 @@ use crate::{
     footprint::Footprint,
     person::Landed,
     saml::{way, world},
+    wire::Wire,
 };
 
 const MIB: usize = 1 << 20;
@@ -102,6 +104,49 @@ fn what_is_no_logout_is_refused_on_both_bindings() -> anyhow::Result<()> {
         }
         let grown = Footprint::of(&world.usher)?.peak.saturating_sub(before.peak);
         assert!(grown < GROWTH, "{grown} kB");
+        Ok(())
+    })
+}
+
+/// Requests at once, as many as are verified at once, each as long as a form may be: 64 MB of bytes that have come.
+const AT_ONCE: usize = 256;
+/// What they may make Usher take, in kB: what has come twice, as it came and decoded, and no multiple of it.
+const GROWTH_IN_A_CROWD: u64 = 140 * 1024;
+
+#[test]
+fn a_crowd_that_sends_as_much_as_is_read_takes_no_multiple_of_it() -> anyhow::Result<()> {
+    run(async {
+        let world = world(Kind::Sqlite, &way("plain", json!({}), json!({})), |_| {}).await?;
+        world.sign_in("bob").await?.login_token()?;
+        let pairs = "a&".repeat(125_000);
+        let long = format!("SAMLRequest={}", BASE64.encode(&vec![b' '; 187_000]).replace('+', "%2B"));
+        Footprint::forget_peak(&world.usher)?;
+        let before = Footprint::of(&world.usher)?;
+        let mut crowd = JoinSet::new();
+        for (number, place) in ["acs", "slo"].into_iter().cycle().take(AT_ONCE).enumerate() {
+            let body = if number % 4 < 2 { pairs.clone() } else { long.clone() };
+            let request = format!(
+                "POST /_usher/saml/corp/{place} HTTP/1.1\r\nHost: {}\r\nContent-Type: \
+                 application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{body}",
+                world.config.public_base_url().authority(),
+                body.len(),
+            );
+            let address = world.config.listen.clone();
+            crowd.spawn(async move {
+                let mut wire = Wire::open(&address).await?;
+                wire.say(request.as_bytes()).await?;
+                Ok::<_, anyhow::Error>((place, wire.answer().await?.status))
+            });
+        }
+        let signs_in = world.sign_in("alice").await?;
+        signs_in.login_token()?;
+        while let Some(answered) = crowd.join_next().await {
+            let (place, status) = answered??;
+            // Where too many come at once, some are told to come again.
+            assert!(matches!(status, 400 | 429 | 503), "{place}: {status}");
+        }
+        let grown = Footprint::of(&world.usher)?.peak.saturating_sub(before.peak);
+        assert!(grown < GROWTH_IN_A_CROWD, "{grown} kB");
         Ok(())
     })
 }
