@@ -59,6 +59,13 @@ impl Naming {
     fn name_of(&self, formal: &str) -> Option<&str> {
         self.attributes.get(formal).map(String::as_str).or_else(|| known::name_of(formal))
     }
+
+    /// Whether what stands under this name is scoped, whichever attribute it comes from: by a name of the operator's, a scoped one
+    /// is looked at, and an identity provider may formally use that name itself.
+    pub(crate) fn is_scoped(&self, name: &str) -> bool {
+        let is_own = |(formal, called): (&String, &String)| called == name && known::is_scoped(formal);
+        known::is_scoped(name) || self.attributes.iter().any(is_own)
+    }
 }
 
 /// Why a proven answer names nobody.
@@ -92,8 +99,8 @@ pub(crate) fn attributes(assertion: &Assertion, naming: &Naming, idp: &Idp) -> A
     for attribute in &assertion.attributes {
         let values = formal.entry(&attribute.name).or_insert_with(|| Some(Vec::new()));
         let is_scoped = naming.scopes != ScopeCheck::Off
-            && (known::is_scoped(&attribute.name)
-                || naming.name_of(&attribute.name).is_some_and(known::is_scoped));
+            && (naming.is_scoped(&attribute.name)
+                || naming.name_of(&attribute.name).is_some_and(|called| naming.is_scoped(called)));
         for value in &attribute.values {
             let text = match value {
                 Value::Text(text) => Some(without_layout(text).to_owned()),

@@ -270,6 +270,28 @@ fn values_of_another_scope_are_as_if_not_released() {
 }
 
 #[test]
+fn nobody_escapes_the_check_of_scopes_by_the_name_that_an_operator_gave() {
+    let scoped = known(&SamlIdp { scopes: vec!["ac.cdl".to_owned()], ..IDP.clone() });
+    let names =
+        [("urn:oid:1.3.6.1.4.1.5923.1.1.1.6", "eppn"), ("urn:x:other", "eppn"), ("urn:x:free", "free")];
+    let own = names.map(|(formal, called)| (formal.to_owned(), called.to_owned())).into();
+    let naming = Naming { attributes: own, scopes: Strict, ..naming(persistent()) };
+    let (all, ours) = (["a@ac.cdl", "a@other.example"], ["a@ac.cdl"]);
+    for (name, called, expected) in [
+        ("urn:oid:1.3.6.1.4.1.5923.1.1.1.6", "eppn", &ours[..]),
+        ("eppn", "eppn", &ours),
+        ("urn:x:other", "eppn", &ours),
+        ("eduPersonPrincipalName", "eduPersonPrincipalName", &ours),
+        ("urn:x:free", "free", &all),
+        ("free", "free", &all),
+    ] {
+        let read = attributes(&with_attributes(&[Attribute::new(name, &all)]), &naming, &scoped);
+        assert_eq!(read[called], expected, "{name}");
+        assert_eq!(naming.is_scoped(called), expected == ours, "{name}");
+    }
+}
+
+#[test]
 fn the_earliest_authentication_is_the_evidence() {
     let twice = assertion(|response| {
         let all = &mut response.assertion.as_mut().expect("an assertion").authentications;
