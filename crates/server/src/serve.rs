@@ -36,6 +36,9 @@ const SHUTDOWN_SECONDS: u64 = 30;
 const HEAD_DEADLINE: Duration = Duration::from_secs(10);
 /// Longer than any proxy's pool keeps an idle connection in use by surprise.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// How long the rest of a body that nobody wants is still taken, and thrown away. A connection that is closed before takes its answer
+/// with it: whoever is still sending is told of a broken pipe instead (RFC 9112, 9.6).
+const LINGER: Duration = Duration::from_secs(2);
 const PATIENCE: Patience = Patience {
     taken: Duration::from_secs(30),
     // Much longer than all deadlines of a first login together.
@@ -108,6 +111,7 @@ pub fn serve(
                     data.insert(stream.hangup().clone());
                 })
                 .client_request_timeout(HEAD_DEADLINE)
+                .client_disconnect_timeout(LINGER)
                 .keep_alive(KEEP_ALIVE)
                 .h1(map_config(app().into_factory(), |()| AppConfig::default()));
             let portal = fn_service(|stream: TcpStream| async move {
