@@ -36,8 +36,8 @@ const SHUTDOWN_SECONDS: u64 = 30;
 const HEAD_DEADLINE: Duration = Duration::from_secs(10);
 /// Longer than any proxy's pool keeps an idle connection in use by surprise.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
-/// How long the rest of a body that nobody wants is still taken, and thrown away. A connection that is closed before takes its answer
-/// with it: whoever is still sending is told of a broken pipe instead (RFC 9112, 9.6).
+/// How long a body that nobody has read is still taken, and thrown away, when its request is answered. A connection that is closed
+/// before takes its answer with it (RFC 9112 section 9.6).
 const LINGER: Duration = Duration::from_secs(2);
 const PATIENCE: Patience = Patience {
     taken: Duration::from_secs(30),
