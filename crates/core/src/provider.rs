@@ -76,6 +76,12 @@ pub trait SsoProvider: fmt::Debug + Send + Sync {
         None
     }
 
+    /// Of one that stands for many issuers: whether the values of this attribute count only as far as an issuer is known to speak
+    /// for them, so that none of them can say of its people what is another's to say.
+    fn bounds_values_of(&self, _attribute: &str) -> bool {
+        false
+    }
+
     /// What a request to `tail` (the path after `/_usher/{kind}/{id}/`, decoded once, no leading slash) is
     /// about; `None` if this provider has no such endpoint for that method.
     fn endpoint(&self, method: Method, tail: &str) -> Option<Endpoint>;

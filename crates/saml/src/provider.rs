@@ -27,6 +27,7 @@ use crate::{
     federation::{Federation, IndexError, Key, Member},
     logout::{self, Awaited, LogoutFault, Memory},
     metadata::Idp,
+    person::ScopeCheck,
     processors::{Lane, NotWorked, Processors},
     request::{self, Request, RequestError},
     sending::RESPONSE,
@@ -286,6 +287,11 @@ impl SsoProvider for SamlProvider {
 
     fn issuer(&self) -> Option<&Issuer> {
         self.upkeep.entity_id()
+    }
+
+    fn bounds_values_of(&self, attribute: &str) -> bool {
+        let naming = &self.service.settings.naming;
+        naming.scopes == ScopeCheck::Strict && naming.is_scoped(attribute)
     }
 
     fn endpoint(&self, method: Method, tail: &str) -> Option<Endpoint> {

@@ -199,6 +199,30 @@ impl Providers {
                 );
             }
         }
+        self.warn_of_words(draft, problems);
+    }
+
+    /// Any of many issuers may say anything of its people, unless the provider bounds it.
+    fn warn_of_words(&self, draft: &Draft, problems: &mut Problems) {
+        let of_many = self.iter().map(|configured| &configured.provider);
+        let of_many: Vec<_> = of_many.filter(|provider| provider.issuer().is_none()).collect();
+        for deciding in draft.deciding() {
+            let unbounded = of_many.iter().find(|provider| {
+                deciding.issuer.is_none()
+                    && deciding.provider.is_none_or(|id| *id == provider.descriptor().id)
+                    && !provider.bounds_values_of(deciding.attribute)
+            });
+            let Some(provider) = unbounded else { continue };
+            let remedy = if deciding.takes_issuer { ", or name the `issuer` whose word counts" } else { "" };
+            problems.warn(
+                deciding.path,
+                format!(
+                    "is what each of the many issuers of `{}` may say of its people as it likes; look at an attribute that is \
+                     checked, such as `eduPersonScopedAffiliation` with SAML{remedy}",
+                    provider.descriptor().id
+                ),
+            );
+        }
     }
 
     /// Has every backend make its providers, for a portal at `portal`; what is wrong with a section is noted at its

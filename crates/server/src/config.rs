@@ -6,6 +6,7 @@
 mod accounts;
 mod attributes;
 mod database;
+mod deciding;
 mod document;
 mod fields;
 mod homeservers;

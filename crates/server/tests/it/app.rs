@@ -368,15 +368,30 @@ pub(crate) async fn problems_of(change: impl FnOnce(&mut Value)) -> String {
     assemble(document, directory.path()).await.map(drop).expect_err("a mistake").to_string()
 }
 
+/// What is warned of where a config that is changed like this is right.
+pub(crate) async fn warnings_of(change: impl FnOnce(&mut Value)) -> String {
+    let directory = tempfile::tempdir().expect("a directory");
+    let eng = ScriptedHomeserver::start("eng.ac.cdl").await.expect("a homeserver");
+    let hist = ScriptedHomeserver::start("hist.ac.cdl").await.expect("a homeserver");
+    let cas = Url::parse("https://cas.ac.cdl/").expect("a URL");
+    let mut document = config(8080, &cas, &eng, &hist);
+    change(&mut document);
+    let (_, _, _, warnings) =
+        assemble(document, directory.path()).await.unwrap_or_else(|problems| panic!("{problems}"));
+    warnings.to_string()
+}
+
 async fn build(document: Value, directory: &Path, clock: Arc<dyn Clock>) -> App {
-    let (config, providers, homeservers) =
+    let (config, providers, homeservers, _) =
         assemble(document, directory).await.unwrap_or_else(|problems| panic!("{problems}"));
     let store = Store::connect(&Options::new(config.database.url.clone())).await.expect("a database");
     store.migrate().await.expect("migrated");
     App::new(config, providers, homeservers, store, clock, Arc::new(SeededEntropy::new(7)))
 }
 
-async fn assemble(document: Value, directory: &Path) -> Result<(Config, Providers, Homeservers), Problems> {
+type Assembled = (Config, Providers, Homeservers, Problems);
+
+async fn assemble(document: Value, directory: &Path) -> Result<Assembled, Problems> {
     let outgoing = Outgoing::new(None, Duration::from_secs(5), 1 << 20).expect("a client");
     let backends = Backends::compiled_in(&outgoing, Path::new(env!("CARGO_BIN_EXE_usher")))
         .with(crate::ports::Posting)
@@ -386,8 +401,8 @@ async fn assemble(document: Value, directory: &Path) -> Result<(Config, Provider
     let providers = Providers::build(&draft.providers, &draft.portal(), &backends, &mut problems).await;
     providers.check_issuers(&draft, &mut problems);
     let homeservers = Homeservers::build(&draft.homeservers, &draft.reserved(), &outgoing, &mut problems);
-    let (config, _) = draft.finish(problems)?;
-    Ok((config, providers, homeservers))
+    let (config, warnings) = draft.finish(problems)?;
+    Ok((config, providers, homeservers, warnings))
 }
 
 /// An answer, read whole.

@@ -92,6 +92,10 @@ impl SsoProvider for AskingProvider {
         &self.descriptor
     }
 
+    fn bounds_values_of(&self, attribute: &str) -> bool {
+        attribute == "affiliation"
+    }
+
     fn endpoint(&self, method: provider::Method, tail: &str) -> Option<Endpoint> {
         matches!((method, tail), (provider::Method::Get, "disco" | "callback")).then_some(Endpoint::Answer)
     }
@@ -314,4 +318,61 @@ async fn an_account_is_adopted_on_the_word_of_the_issuer_that_the_operator_names
     let told = crate::app::problems_of(users(Value::Null)).await;
     assert!(told.contains("selection[1].users.issuer: is missing"), "{told}");
     TestApp::start_with(users(json!("https://harbour.example"))).await;
+}
+
+#[tokio::test]
+async fn whoever_may_say_anything_is_named_where_their_word_decides() {
+    let rows = json!([{ "value": "engineering", "homeserver": "eng.ac.cdl" }]);
+    let table = |name: &str, more: Value| {
+        let mut table = json!({ "name": name, "rows": rows });
+        for (key, value) in more.as_object().into_iter().flatten() {
+            table[key] = value.clone();
+        }
+        json!({ "selection": [{ "sticky": {} }, { "attribute": table }] })
+    };
+    let domains = |more: &str| {
+        let rows = json!([{ "domain": "eng.ac.cdl", "homeserver": "eng.ac.cdl" }]);
+        json!({ "selection": [{ "sticky": {} }, { "email_domain": { "attribute": more, "rows": rows } }] })
+    };
+    let (require, bounded) = (
+        json!([{ "attribute": "affiliation", "exists": true }, { "attribute": "entitlement", "exists": true }]),
+        json!([{ "attribute": "affiliation", "exists": true }]),
+    );
+    let harbour = json!({ "issuer": "https://harbour.example" });
+    let none: [&str; 0] = [];
+    for (name, change, expected) in [
+        ("an attribute", table("department", json!({})), &["selection[1].attribute.name"][..]),
+        (
+            "of these people",
+            table("department", json!({ "provider": "idp" })),
+            &["selection[1].attribute.name"],
+        ),
+        ("of other people", table("department", json!({ "provider": "cas" })), &none),
+        ("by an issuer's word", table("department", harbour), &none),
+        ("one that is bounded", table("affiliation", json!({})), &none),
+        ("addresses", domains("mail"), &["selection[1].email_domain.attribute"]),
+        ("bounded addresses", domains("affiliation"), &none),
+        ("required of its people", json!({ "idp": require }), &["providers[0].require[1].attribute"]),
+        ("bounded, and required", json!({ "idp": bounded }), &none),
+        ("required of others", json!({ "cas": require }), &none),
+        ("required at a homeserver", json!({ "eng": require }), &["homeservers[0].require[1].attribute"]),
+    ] {
+        let warned = crate::app::warnings_of(|config| {
+            let cas = config["providers"][0]["cas"].clone();
+            config["providers"] = json!([
+                { "id": "idp", "name": "IdP", "asking": {}, "require": change["idp"].as_array().unwrap_or(&vec![]) },
+                { "id": "cas", "name": "CAS", "cas": cas, "require": change["cas"].as_array().unwrap_or(&vec![]) },
+            ]);
+            config["homeservers"][0]["require"] = json!(change["eng"].as_array().unwrap_or(&vec![]));
+            let elsewhere = json!([{ "fixed": { "homeserver": "eng.ac.cdl" } }]);
+            config["selection"] = change.get("selection").unwrap_or(&elsewhere).clone();
+        })
+        .await;
+        let about = warned.lines().filter(|line| line.contains("many issuers of `idp`"));
+        let paths: Vec<_> =
+            about.filter_map(|line| line.split(": ").find(|part| part.contains('['))).collect();
+        assert_eq!(paths, expected, "{name}: {warned}");
+    }
+    let plain = crate::app::warnings_of(|_| ()).await;
+    assert!(!plain.contains("many issuers"), "without such a provider nothing is said: {plain}");
 }

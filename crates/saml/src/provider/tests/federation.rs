@@ -101,6 +101,20 @@ fn link_to(page: &Organisations, entity_id: &str) -> Url {
     page.found.iter().find(|found| found.name("en") == host).expect("an organisation").url.clone()
 }
 
+#[test]
+fn what_is_checked_against_the_metadata_is_bounded_and_nothing_else() {
+    for (scopes, attribute, expected) in [
+        (ScopeCheck::Strict, "eduPersonScopedAffiliation", true),
+        (ScopeCheck::Strict, "urn:oid:1.3.6.1.4.1.5923.1.1.1.9", true),
+        (ScopeCheck::Strict, "mail", false),
+        (ScopeCheck::Off, "eduPersonScopedAffiliation", false),
+        (ScopeCheck::AsMetadataSays, "eduPersonScopedAffiliation", false),
+    ] {
+        let federation = Federation::unread(|settings| settings.naming.scopes = scopes, None);
+        assert_eq!(federation.corp.provider.bounds_values_of(attribute), expected, "{scopes:?} {attribute}");
+    }
+}
+
 #[tokio::test]
 async fn people_of_one_name_at_two_identity_providers_are_two_people() {
     let federation = Federation::start(|_| ()).await;
