@@ -120,10 +120,13 @@ pub(crate) fn attributes(assertion: &Assertion, naming: &Naming, idp: &Idp) -> A
     let mut attributes = Attributes::new();
     let mut called = Vec::new();
     for (name, values) in formal {
-        called.extend(naming.name_of(name).map(|own| (own.to_owned(), values.clone())));
+        let is_old = known::is_old(name);
+        called.extend(naming.name_of(name).map(|own| (is_old, own.to_owned(), values.clone())));
         attributes.insert(name.to_owned(), values);
     }
-    for (name, values) in called {
+    // Hubs send both; the newer name has eduPersonTargetedID whole.
+    called.sort_by_key(|(is_old, ..)| *is_old);
+    for (_, name, values) in called {
         attributes.entry(name).or_insert(values);
     }
     attributes

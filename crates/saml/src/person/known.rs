@@ -4,7 +4,7 @@
 //! inetOrgPerson (RFC 2798, RFC 4519, RFC 4524), the subject identifier attributes of OASIS, and the claims of AD FS.
 
 /// `(formal name, what it is called)`.
-const NAMES: [(&str, &str); 47] = [
+const NAMES: [(&str, &str); 48] = [
     ("urn:oasis:names:tc:SAML:attribute:subject-id", "subject-id"),
     ("urn:oasis:names:tc:SAML:attribute:pairwise-id", "pairwise-id"),
     ("urn:oid:0.9.2342.19200300.100.1.1", "uid"),
@@ -38,6 +38,7 @@ const NAMES: [(&str, &str); 47] = [
     ("urn:oid:1.3.6.1.4.1.5923.1.1.1.9", "eduPersonScopedAffiliation"),
     ("urn:oid:1.3.6.1.4.1.5923.1.1.1.10", "eduPersonTargetedID"),
     ("urn:oid:1.3.6.1.4.1.5923.1.1.1.11", "eduPersonAssurance"),
+    ("urn:oid:1.3.6.1.4.1.5923.1.1.1.12", "eduPersonPrincipalNamePrior"),
     ("urn:oid:1.3.6.1.4.1.5923.1.1.1.13", "eduPersonUniqueId"),
     ("urn:oid:1.3.6.1.4.1.5923.1.1.1.16", "eduPersonOrcid"),
     ("urn:oid:1.3.6.1.4.1.5923.1.5.1.1", "isMemberOf"),
@@ -55,17 +56,28 @@ const NAMES: [(&str, &str); 47] = [
 ];
 
 /// Those whose values end in `@` and a scope for which an identity provider has to speak.
-const SCOPED: [&str; 5] = [
+const SCOPED: [&str; 6] = [
     "subject-id",
     "pairwise-id",
     "eduPersonPrincipalName",
+    "eduPersonPrincipalNamePrior",
     "eduPersonScopedAffiliation",
     "eduPersonUniqueId",
 ];
 
+/// Before the names of MACE-Dir and SCHAC attributes as SAML 1.1 had them, which hubs and older identity providers still send.
+const OLD_PREFIXES: [&str; 2] = ["urn:mace:dir:attribute-def:", "urn:mace:terena.org:attribute-def:"];
+
 /// What people call the attribute `formal`.
 pub(crate) fn name_of(formal: &str) -> Option<&'static str> {
-    NAMES.iter().find(|(name, _)| *name == formal).map(|(_, called)| *called)
+    let old = OLD_PREFIXES.iter().find_map(|prefix| formal.strip_prefix(prefix));
+    let is_it = |&&(name, called): &&(&str, &str)| name == formal || old == Some(called);
+    NAMES.iter().find(is_it).map(|(_, called)| *called)
+}
+
+/// Whether an attribute is named as SAML 1.1 had it.
+pub(crate) fn is_old(formal: &str) -> bool {
+    OLD_PREFIXES.iter().any(|prefix| formal.starts_with(prefix))
 }
 
 /// Whether the values of an attribute are scoped, by either of its names.
@@ -94,11 +106,27 @@ mod tests {
     }
 
     #[test]
+    fn old_names_are_known() {
+        for (formal, expected) in [
+            ("urn:mace:dir:attribute-def:mail", Some("mail")),
+            ("urn:mace:terena.org:attribute-def:schacHomeOrganization", Some("schacHomeOrganization")),
+            ("urn:mace:dir:attribute-def:", None),
+            ("urn:mace:dir:attribute-def:urn:oid:2.5.4.3", None),
+            ("urn:mace:elsewhere:attribute-def:mail", None),
+        ] {
+            assert_eq!(name_of(formal), expected, "{formal}");
+        }
+    }
+
+    #[test]
     fn scopes_are_known_by_either_name() {
         for (name, expected) in [
             ("eduPersonPrincipalName", true),
             ("urn:oid:1.3.6.1.4.1.5923.1.1.1.6", true),
+            ("urn:oid:1.3.6.1.4.1.5923.1.1.1.12", true),
             ("urn:oasis:names:tc:SAML:attribute:pairwise-id", true),
+            ("urn:mace:dir:attribute-def:eduPersonPrincipalName", true),
+            ("urn:mace:dir:attribute-def:mail", false),
             ("mail", false),
             ("urn:oid:0.9.2342.19200300.100.1.3", false),
         ] {

@@ -233,6 +233,20 @@ fn attributes_have_their_formal_names_and_what_they_are_called() {
 }
 
 #[test]
+fn of_an_attribute_under_its_old_name_and_its_new_one_the_new_one_counts() {
+    let old = Attribute::new("urn:mace:dir:attribute-def:mail", &["old@ac.cdl"]);
+    let new = Attribute::new("urn:oid:0.9.2342.19200300.100.1.3", &["new@ac.cdl"]);
+    for (sent, expected) in [
+        (vec![old.clone()], "old@ac.cdl"),
+        (vec![old.clone(), new.clone()], "new@ac.cdl"),
+        (vec![new, old], "new@ac.cdl"),
+    ] {
+        let attributes = attributes(&with_attributes(&sent), &naming(persistent()), &known(&IDP));
+        assert_eq!(attributes["mail"], [expected], "{sent:?}");
+    }
+}
+
+#[test]
 fn an_attribute_that_is_formally_so_called_keeps_its_name() {
     let assertion = with_attributes(&[
         Attribute::new("urn:oid:0.9.2342.19200300.100.1.1", &["by number"]),
