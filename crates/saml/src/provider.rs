@@ -236,7 +236,11 @@ impl SamlProvider {
         let callback = callback.clone();
         let named = self.compute(Lane::Logout, move |_| logout::issuer_of(&callback)).await?;
         let issuer = named.map_err(ProviderError::malformed)?;
-        self.idp_named(now, &issuer).await
+        let key = Key::of(&issuer);
+        // Anybody can make one up.
+        let found = self.look_up(now, move |federation| federation.find(key)).await?;
+        let member = found.filter(|member| member.idp.entity_id.as_str() == issuer);
+        valid(member.ok_or_else(|| ProviderError::unverified(Unfit::NoIdp))?, now)
     }
 
     /// The identity provider of that entity id.

@@ -11,6 +11,8 @@ use usher_lab::scripted::saml::{
 use super::*;
 use crate::federation::Filter;
 
+mod logout;
+
 const HARBOUR: &str = "https://harbour.example/idp";
 const HILL: &str = "https://hill.example/idp";
 
