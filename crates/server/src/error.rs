@@ -21,7 +21,7 @@ use crate::{
     attempt::{AdoptError, BeginError, ClientRedirectError, ConfirmError, EstablishError, FinishError},
     gateway::PassError,
     http::{MatrixError, PageProblem},
-    limits::Limited,
+    limits::{Limited, Mention},
     login::RedeemError,
 };
 
@@ -47,6 +47,11 @@ enum Loudness {
     Info,
     /// What anybody can bring about without being anybody, as often as they like.
     Debug,
+}
+
+/// As loudly as it deserves, if the log may say so at all.
+fn mentioned(mention: Mention, loudness: Loudness) -> Loudness {
+    if mention.is_aloud { loudness } else { Loudness::Debug }
 }
 
 /// Within the request's span, which knows provider, attempt, person and homeserver by now.
@@ -118,6 +123,10 @@ impl From<&FinishError> for PageProblem {
     fn from(error: &FinishError) -> Self {
         let (loudness, problem) = match error {
             FinishError::Provider(cause) => return provider(cause, error),
+            FinishError::Stray { error: cause, mention } => {
+                let (loudness, problem) = provider_problem(cause);
+                (mentioned(*mention, loudness), problem)
+            }
             FinishError::Establish { homeserver, error: cause } => {
                 return establish(cause, homeserver, error);
             }
@@ -186,7 +195,13 @@ impl From<&ConfirmError> for PageProblem {
 }
 
 fn provider(cause: &ProviderError, error: &dyn Error) -> PageProblem {
-    let (loudness, problem) = match cause {
+    let (loudness, problem) = provider_problem(cause);
+    log(loudness, error);
+    problem
+}
+
+fn provider_problem(cause: &ProviderError) -> (Loudness, PageProblem) {
+    match cause {
         ProviderError::Refused(_) | ProviderError::BadCredentials => {
             (Loudness::Info, PageProblem::retry(StatusCode::FORBIDDEN, "refused"))
         }
@@ -202,9 +217,7 @@ fn provider(cause: &ProviderError, error: &dyn Error) -> PageProblem {
         ProviderError::Internal(_) => {
             (Loudness::Error, PageProblem::new(StatusCode::BAD_GATEWAY, "provider-internal"))
         }
-    };
-    log(loudness, error);
-    problem
+    }
 }
 
 fn establish(cause: &EstablishError, homeserver: &ServerName, error: &FinishError) -> PageProblem {

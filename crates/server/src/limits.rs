@@ -4,6 +4,7 @@
 //! governor's GCRA; where its state is kept is `limits/buckets.rs`, which never grows beyond its bound.
 
 mod buckets;
+mod mention;
 mod source;
 
 use std::{
@@ -17,6 +18,7 @@ use std::{
 use governor::{RateLimiter, clock::Clock as _};
 use ruma_common::UserId;
 
+pub use self::mention::Mention;
 use self::{
     buckets::{Buckets, Limiter, Ticks},
     source::Source,
@@ -39,6 +41,8 @@ pub struct Limits {
     redeemed: Limit<u64>,
     /// Of lines in the log about requests that came to a host that nobody knows.
     misdirected: Option<Limiter<()>>,
+    /// Of lines in the log about what came for a provider from whoever it was.
+    mentioned: Option<Limiter<u64>>,
     /// Accounts are kept as hashes that nobody outside can foresee.
     hasher: RandomState,
 }
@@ -72,6 +76,7 @@ impl Limits {
             issued: Limit::new("account", config.account, clock),
             redeemed: Limit::new("account", config.account, clock),
             misdirected: once_a_minute(clock),
+            mentioned: once_a_minute(clock),
             hasher: RandomState::new(),
         }
     }
@@ -148,7 +153,7 @@ impl Limited {
     }
 }
 
-fn once_a_minute(clock: &Arc<dyn Clock>) -> Option<Limiter<()>> {
+fn once_a_minute<K: Hash + Eq + Copy>(clock: &Arc<dyn Clock>) -> Option<Limiter<K>> {
     let ticks = || Ticks::new(Arc::clone(clock));
     let quota = governor::Quota::with_period(LOG_INTERVAL)?;
     Some(RateLimiter::new(quota, Buckets::new(ticks()), ticks()))

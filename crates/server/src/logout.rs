@@ -22,7 +22,7 @@ pub(crate) use worker::{Endings, settle};
 use crate::{
     app::{App, ConfiguredProvider},
     attempt::{Jar, Occasion, SetCookie, forget, open_keepsake},
-    limits::Limited,
+    limits::{Limited, Mention},
     login::spend_keys,
 };
 
@@ -30,8 +30,14 @@ use crate::{
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LogoutError {
     /// It is none, or not believable.
-    #[error("the logout notice was refused")]
-    Provider(#[source] ProviderError),
+    #[error("the logout notice was refused{mention}")]
+    Provider {
+        /// Why.
+        #[source]
+        error: ProviderError,
+        /// Anybody can send one.
+        mention: Mention,
+    },
     /// Too many from this address.
     #[error(transparent)]
     Limited(#[from] Limited),
@@ -59,7 +65,7 @@ pub(crate) async fn receive(
     let hearing = configured.hearing.try_acquire().map_err(|_| LogoutError::Busy)?;
     let notice = configured.provider.logout(&ctx(app, configured), callback).await;
     drop(hearing);
-    keep(app, configured, notice.map_err(LogoutError::Provider)?).await
+    keep(app, configured, notice.map_err(|error| refused(app, configured, error))?).await
 }
 
 /// What becomes of a browser that brought something of single logout.
@@ -84,7 +90,7 @@ pub(crate) async fn receive_from_browser(
     let hearing = configured.hearing.try_acquire().map_err(|_| LogoutError::Busy)?;
     let brought = configured.provider.browser_logout(&ctx(app, configured), callback, awaited.as_ref()).await;
     drop(hearing);
-    match brought.map_err(LogoutError::Provider)? {
+    match brought.map_err(|error| refused(app, configured, error))? {
         BrowserLogout::Notice { notice, answers } => {
             keep(app, configured, notice).await?;
             Ok(Onward::Answer(if configured.ends_sessions { answers.ended } else { answers.not_ended }))
@@ -99,6 +105,11 @@ pub(crate) async fn receive_from_browser(
             Ok(Onward::Answer(step))
         }
     }
+}
+
+fn refused(app: &App, configured: &ConfiguredProvider, error: ProviderError) -> LogoutError {
+    let mention = app.limits.mention(&configured.provider.descriptor().id, &error);
+    LogoutError::Provider { error, mention }
 }
 
 fn ctx<'a>(app: &'a App, configured: &ConfiguredProvider) -> Ctx<'a> {

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     app::{App, ConfiguredProvider},
-    limits::Limited,
+    limits::{Limited, Mention},
     sign_out,
     ui_auth::{self, ConfirmationError},
 };
@@ -102,6 +102,15 @@ pub enum FinishError {
     /// The attempt, or the provider's answer, was used before.
     #[error("the attempt has been used")]
     AlreadyUsed,
+    /// It cannot even be said which attempt the answer is to.
+    #[error("the provider's answer belongs to no attempt{mention}")]
+    Stray {
+        /// Why not.
+        #[source]
+        error: ProviderError,
+        /// Anybody can send one.
+        mention: Mention,
+    },
     /// The provider's answer was refused.
     #[error("the provider's answer does not sign anybody in")]
     Provider(#[source] ProviderError),
@@ -235,9 +244,10 @@ fn opened(
     callback: &Callback,
     jar: &Jar,
 ) -> Result<Attempt, FinishError> {
-    let handle = configured.provider.handle(callback).map_err(FinishError::Provider)?;
-    tracing::Span::current().record("attempt.id", handle.as_str());
     let provider = &configured.provider.descriptor().id;
+    let stray = |error| FinishError::Stray { mention: app.limits.mention(provider, &error), error };
+    let handle = configured.provider.handle(callback).map_err(stray)?;
+    tracing::Span::current().record("attempt.id", handle.as_str());
     let cookie = jar.get(&handle).ok_or(FinishError::UnknownAttempt)?;
     let open = |purpose, step| Attempt::open(&app.keyring, cookie, &handle, provider, purpose, step);
     open("login", Expected::Answer)

@@ -5,7 +5,7 @@ use actix_web::http::StatusCode;
 use usher_core::ProviderError;
 use usher_store::StoreError;
 
-use super::{Loudness, log};
+use super::{Loudness, log, mentioned};
 use crate::{
     http::{NoticeProblem, PageProblem},
     logout::LogoutError,
@@ -17,18 +17,20 @@ impl From<&LogoutError> for NoticeProblem {
             |description| Self { status: StatusCode::BAD_REQUEST, error: "invalid_request", description };
         let later = |status, description| Self { status, error: "temporarily_unavailable", description };
         let (loudness, problem) = match error {
-            LogoutError::Provider(ProviderError::Malformed(_)) => {
-                (Loudness::Debug, refused("this is no logout notice"))
-            }
-            LogoutError::Provider(
-                ProviderError::Unverified(_) | ProviderError::Refused(_) | ProviderError::BadCredentials,
-            ) => (Loudness::Debug, refused("the logout notice is not to be believed")),
-            LogoutError::Provider(ProviderError::Unavailable(_)) => (
-                Loudness::Error,
-                later(StatusCode::SERVICE_UNAVAILABLE, "the notice cannot be verified at the moment"),
-            ),
-            LogoutError::Provider(ProviderError::Internal(_)) => {
-                (Loudness::Error, later(StatusCode::INTERNAL_SERVER_ERROR, "the notice cannot be verified"))
+            LogoutError::Provider { error: cause, mention } => {
+                let problem = match cause {
+                    ProviderError::Malformed(_) => refused("this is no logout notice"),
+                    ProviderError::Unverified(_)
+                    | ProviderError::Refused(_)
+                    | ProviderError::BadCredentials => refused("the logout notice is not to be believed"),
+                    ProviderError::Unavailable(_) => {
+                        later(StatusCode::SERVICE_UNAVAILABLE, "the notice cannot be verified at the moment")
+                    }
+                    ProviderError::Internal(_) => {
+                        later(StatusCode::INTERNAL_SERVER_ERROR, "the notice cannot be verified")
+                    }
+                };
+                (mentioned(*mention, loudness(cause)), problem)
             }
             // Strangers can bring it about.
             LogoutError::Busy => (
@@ -60,27 +62,41 @@ impl From<&LogoutError> for PageProblem {
         let refused = || Self::new(StatusCode::BAD_REQUEST, "logout-refused");
         let later = |status| Self::new(status, "logout-later");
         let (loudness, problem) = match error {
-            LogoutError::Provider(
-                ProviderError::Malformed(_)
-                | ProviderError::Unverified(_)
-                | ProviderError::Refused(_)
-                | ProviderError::BadCredentials,
-            ) => (Loudness::Debug, refused()),
+            LogoutError::Provider { error: cause, mention } => {
+                let problem = match cause {
+                    ProviderError::Malformed(_)
+                    | ProviderError::Unverified(_)
+                    | ProviderError::Refused(_)
+                    | ProviderError::BadCredentials => refused(),
+                    ProviderError::Unavailable(_) => later(StatusCode::SERVICE_UNAVAILABLE),
+                    ProviderError::Internal(_) => later(StatusCode::INTERNAL_SERVER_ERROR),
+                };
+                (mentioned(*mention, loudness(cause)), problem)
+            }
             LogoutError::Limited(limited) => return Self::from(*limited),
             // Somebody went back, or loaded the page anew.
             LogoutError::Replayed => (Loudness::Info, Self::new(StatusCode::BAD_REQUEST, "logout-replayed")),
             LogoutError::Nobody => (Loudness::Warn, refused()),
             LogoutError::Busy => (Loudness::Debug, later(StatusCode::SERVICE_UNAVAILABLE)),
-            LogoutError::Provider(ProviderError::Unavailable(_))
-            | LogoutError::Store(StoreError::Unavailable(_)) => {
+            LogoutError::Store(StoreError::Unavailable(_)) => {
                 (Loudness::Error, later(StatusCode::SERVICE_UNAVAILABLE))
             }
-            LogoutError::Provider(ProviderError::Internal(_))
-            | LogoutError::Store(StoreError::Corrupt(_) | StoreError::Rejected(_)) => {
+            LogoutError::Store(StoreError::Corrupt(_) | StoreError::Rejected(_)) => {
                 (Loudness::Error, later(StatusCode::INTERNAL_SERVER_ERROR))
             }
         };
         log(loudness, error);
         problem
+    }
+}
+
+/// Where nobody reads the answer, a wrong key, address or clock shows nowhere but in the log.
+fn loudness(cause: &ProviderError) -> Loudness {
+    match cause {
+        ProviderError::Malformed(_)
+        | ProviderError::Unverified(_)
+        | ProviderError::Refused(_)
+        | ProviderError::BadCredentials => Loudness::Warn,
+        ProviderError::Unavailable(_) | ProviderError::Internal(_) => Loudness::Error,
     }
 }

@@ -54,6 +54,7 @@ fn failure_of(error: &FinishError) -> Option<Failure> {
             | ConfirmationError::Denied
             | ConfirmationError::Store(_),
         )
+        | FinishError::Stray { .. }
         | FinishError::UnknownAttempt
         | FinishError::Expired
         | FinishError::AlreadyUsed

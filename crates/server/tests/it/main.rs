@@ -19,6 +19,7 @@ mod limits;
 mod login_flows;
 mod login_token;
 mod logouts;
+mod mentions;
 mod oidc;
 mod organisations;
 mod pages;
