@@ -3,7 +3,8 @@
 use std::{collections::BTreeSet, io};
 
 use serde_json::Value;
-use tracing_subscriber::fmt::MakeWriter;
+use tracing::{Dispatch, dispatcher::DefaultGuard};
+use tracing_subscriber::{Registry, fmt::MakeWriter};
 
 use super::{
     federations::{federation, upkeep_of_many},
@@ -33,6 +34,16 @@ impl<'a> MakeWriter<'a> for Lines {
 }
 
 impl Lines {
+    /// Takes what this thread logs, until it is dropped. Where there is but one subscriber, whoever comes to a line first decides
+    /// for all threads whether it is of interest, and other tests have none: so there are two.
+    fn of_this_thread(&self) -> (Dispatch, DefaultGuard) {
+        let other = Dispatch::new(Registry::default());
+        let ours = Dispatch::new(tracing_subscriber::fmt().json().with_writer(self.clone()).finish());
+        tracing::callsite::rebuild_interest_cache();
+        let guard = tracing::dispatcher::set_default(&ours);
+        (other, guard)
+    }
+
     /// Those that are about metadata.
     fn of_upkeep(&self) -> Vec<Value> {
         let written = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -94,8 +105,7 @@ async fn happens_to_one() {
 #[tokio::test]
 async fn every_line_says_which_provider_it_is_about() {
     let lines = Lines::default();
-    let subscriber = tracing_subscriber::fmt().json().with_writer(lines.clone()).finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let _guard = lines.of_this_thread();
     happens_to_many().await;
     happens_to_one().await;
     let lines = lines.of_upkeep();
