@@ -359,26 +359,23 @@ fn config(port: u16, cas: &Url, eng: &ScriptedHomeserver, hist: &ScriptedHomeser
 
 /// What is told of a config that is changed like this, and wrong.
 pub(crate) async fn problems_of(change: impl FnOnce(&mut Value)) -> String {
-    let directory = tempfile::tempdir().expect("a directory");
-    let eng = ScriptedHomeserver::start("eng.ac.cdl").await.expect("a homeserver");
-    let hist = ScriptedHomeserver::start("hist.ac.cdl").await.expect("a homeserver");
-    let cas = Url::parse("https://cas.ac.cdl/").expect("a URL");
-    let mut document = config(8080, &cas, &eng, &hist);
-    change(&mut document);
-    assemble(document, directory.path()).await.map(drop).expect_err("a mistake").to_string()
+    checked(change).await.map(drop).expect_err("a mistake").to_string()
 }
 
 /// What is warned of where a config that is changed like this is right.
 pub(crate) async fn warnings_of(change: impl FnOnce(&mut Value)) -> String {
+    let (_, _, _, warnings) = checked(change).await.unwrap_or_else(|problems| panic!("{problems}"));
+    warnings.to_string()
+}
+
+async fn checked(change: impl FnOnce(&mut Value)) -> Result<Assembled, Problems> {
     let directory = tempfile::tempdir().expect("a directory");
     let eng = ScriptedHomeserver::start("eng.ac.cdl").await.expect("a homeserver");
     let hist = ScriptedHomeserver::start("hist.ac.cdl").await.expect("a homeserver");
     let cas = Url::parse("https://cas.ac.cdl/").expect("a URL");
     let mut document = config(8080, &cas, &eng, &hist);
     change(&mut document);
-    let (_, _, _, warnings) =
-        assemble(document, directory.path()).await.unwrap_or_else(|problems| panic!("{problems}"));
-    warnings.to_string()
+    assemble(document, directory.path()).await
 }
 
 async fn build(document: Value, directory: &Path, clock: Arc<dyn Clock>) -> App {
