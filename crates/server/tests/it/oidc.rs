@@ -16,7 +16,7 @@ use crate::app::{Answer, AtProvider, TRUSTED, TestApp};
 
 /// The test clock's time.
 const NOW: i64 = 1_800_000_000;
-const INCOMPLETE: (u16, &str) = (400, "This link is incomplete");
+const INCOMPLETE: (u16, &str) = (400, "This sign-in did not begin here, or came back incomplete");
 const UNKNOWN: (u16, &str) = (400, "This sign-in cannot be continued");
 const UNVERIFIED: (u16, &str) = (403, "The sign-in could not be verified");
 const REFUSED: (u16, &str) = (403, "You were not signed in");
