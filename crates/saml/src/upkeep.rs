@@ -38,6 +38,8 @@ const FILE_PAUSE: Duration = Duration::from_secs(5);
 const LEAST_PAUSE: Duration = Duration::from_mins(1);
 /// After the first failure in a row; twice as long after each further one.
 const RETRY: Duration = Duration::from_secs(10);
+/// How far the clock of whoever makes documents may be before ours.
+const AHEAD: Duration = Duration::from_mins(5);
 /// For a document of one identity provider, from connecting to the last byte.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -50,7 +52,7 @@ pub(crate) struct Upkeep {
     signers: Vec<IdpKey>,
     signs_requests: bool,
     known: RwLock<Known>,
-    /// When the newest document was made that has been known.
+    /// When the newest document was made that has been known; by a clock that can be right.
     newest: std::sync::Mutex<Option<Timestamp>>,
     way: Way,
     /// Where files may be made.
@@ -403,8 +405,9 @@ impl Upkeep {
             if known.published().zip(*newest).is_some_and(|(new, newest)| new < newest) {
                 return Err(LookError::Older);
             }
-            // One that does not say when it was made is none to compare with, and makes nobody forget.
-            *newest = (*newest).max(known.published());
+            // One that does not say when it was made is none to compare with, and makes nobody forget. Nor is one from the
+            // future: all honest ones would be refused until then because of one wrong clock.
+            *newest = (*newest).max(known.published().filter(|made| *made <= now.plus(AHEAD)));
             drop(newest);
             if matches!(before, Known::Nothing) && !self.signers.is_empty() && known.valid_until().is_none() {
                 self.tell_endless();

@@ -139,17 +139,19 @@ async fn one_identity_provider_may_stand_in_a_document_of_many() {
     assert_eq!(known(&by_stranger, NOW), Err(Unknown::NotYet));
 }
 
+/// A federation of `count` strangers and the one that is known, which says when it was made.
+fn made(instant: &str, count: usize) -> String {
+    let info = format!(
+        "<md:Extensions><mdrpi:PublicationInfo xmlns:mdrpi=\"urn:oasis:names:tc:SAML:metadata:rpi\" \
+         creationInstant=\"{instant}\" publisher=\"https://federation.cdl\"></mdrpi:PublicationInfo></md:Extensions>"
+    );
+    let certificate = STRANGER.certificate_base64().expect("a certificate");
+    let members = info + &strangers(count, &certificate) + &IDP.member("").expect("an entity");
+    aggregate(&members, &issue()).expect("metadata")
+}
+
 #[tokio::test]
 async fn a_document_that_was_replaced_does_not_come_back() {
-    let made = |instant: &str, count: usize| {
-        let info = format!(
-            "<md:Extensions><mdrpi:PublicationInfo xmlns:mdrpi=\"urn:oasis:names:tc:SAML:metadata:rpi\" \
-             creationInstant=\"{instant}\" publisher=\"https://federation.cdl\"></mdrpi:PublicationInfo></md:Extensions>"
-        );
-        let certificate = STRANGER.certificate_base64().expect("a certificate");
-        let members = info + &strangers(count, &certificate) + &IDP.member("").expect("an entity");
-        aggregate(&members, &issue()).expect("metadata")
-    };
     let world = World::new(&made("2026-01-01T00:00:00Z", 3)).await;
     let place = || Place::Url { url: world.server.url(), ca_pem: None, refresh: HOUR };
     let directory = || Some(world.directory.path().to_owned());
@@ -169,15 +171,48 @@ async fn a_document_that_was_replaced_does_not_come_back() {
         world.look_at(&many, NOW).await;
         assert_eq!(count(&many, NOW), Ok(expected), "{name}");
     }
-    world.say(document(&made("2027-01-01T00:00:00Z", 6)));
+    let later = NOW.plus(24 * HOUR);
+    world.say(document(&made("2026-01-02T00:00:00Z", 6)));
     for upkeep in [&many, &one] {
-        world.look_at(upkeep, NOW).await;
+        world.look_at(upkeep, later).await;
     }
-    world.say(document(&made("2026-06-01T00:00:00Z", 3)));
-    assert!(world.look_at(&one, NOW).await < LEAST_PAUSE, "of one identity provider as well");
+    world.say(document(&made("2026-01-01T12:00:00Z", 3)));
+    assert!(world.look_at(&one, later).await < LEAST_PAUSE, "of one identity provider as well");
     let restarted = upkeep_of_many(place(), directory());
-    world.look_at(&restarted, NOW).await;
-    assert_eq!(count(&restarted, NOW), Ok(5), "nor after a restart");
+    world.look_at(&restarted, later).await;
+    assert_eq!(count(&restarted, later), Ok(5), "nor after a restart");
+}
+
+#[tokio::test]
+async fn a_document_from_the_future_keeps_none_of_the_present_out() {
+    // A year, and a little more and less than clocks may differ.
+    for (name, instant, keeps_out) in [
+        ("a wrong clock", "2027-01-01T00:00:00Z", false),
+        ("a clock that may not be so fast", "2026-01-01T00:05:01Z", false),
+        ("a clock that is a little fast", "2026-01-01T00:05:00Z", true),
+    ] {
+        let world = World::new(&made(instant, 3)).await;
+        let place = || Place::Url { url: world.server.url(), ca_pem: None, refresh: HOUR };
+        let directory = || Some(world.directory.path().to_owned());
+        let (many, one) = (upkeep_of_many(place(), directory()), world.upkeep());
+        for upkeep in [&many, &one] {
+            world.look_at(upkeep, NOW).await;
+        }
+        assert_eq!((count(&many, NOW), known(&one, NOW)), (Ok(3), Ok("old")), "{name}: it is used");
+        // Its copy is what they begin with.
+        let restarted = upkeep_of_many(place(), directory());
+        world.say(document(&made("2026-01-01T00:00:00Z", 6)));
+        for upkeep in [&restarted, &many, &one] {
+            let is_refused = world.look_at(upkeep, NOW).await < LEAST_PAUSE;
+            assert_eq!(is_refused, keeps_out, "{name}");
+        }
+        let expected = if keeps_out { 3 } else { 5 };
+        assert_eq!(count(&many, NOW), Ok(expected), "{name}");
+        assert_eq!(count(&restarted, NOW), Ok(expected), "{name}: after a restart");
+        world.say(document(&made("2025-12-31T23:59:59Z", 9)));
+        world.look_at(&many, NOW).await;
+        assert_eq!(count(&many, NOW), Ok(expected), "{name}: one that was replaced does not come back");
+    }
 }
 
 #[tokio::test]
