@@ -2,17 +2,18 @@
 //! homeservers, a fixed clock and seeded randomness. It speaks the user's language:
 //! `app.sign_in().as_person("alice").await.login_token()`.
 
+mod answer;
+mod clocks;
+mod sign_in;
+
 use std::{
     net::TcpListener,
     path::Path,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicI64, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-use reqwest::{Client, Method, RequestBuilder, StatusCode, header::HeaderMap};
+use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
 use url::Url;
 use usher_core::{Timestamp, testing::SeededEntropy};
@@ -33,48 +34,17 @@ use usher_server::{
 };
 use usher_store::{Options, Store};
 
+pub(crate) use self::{
+    answer::Answer,
+    clocks::TestClock,
+    sign_in::{AtProvider, SignIn},
+};
+use clocks::Ahead;
+
 /// A site on the config's list of trusted clients.
 pub(crate) const TRUSTED: &str = "https://app.ac.cdl/?x=1#/login";
 /// A site that is not.
 pub(crate) const UNTRUSTED: &str = "https://elsewhere.example/cb";
-
-/// A clock that stands still until it is told otherwise.
-#[derive(Debug)]
-pub(crate) struct TestClock(AtomicI64);
-
-impl TestClock {
-    pub(crate) fn advance(&self, by: Duration) {
-        let millis = i64::try_from(by.as_millis()).expect("a test's time fits");
-        self.0.fetch_add(millis, Ordering::SeqCst);
-    }
-}
-
-impl Clock for TestClock {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_millis(self.0.load(Ordering::SeqCst))
-    }
-
-    fn monotonic(&self) -> Duration {
-        Duration::from_millis(u64::try_from(self.0.load(Ordering::SeqCst)).expect("after 1970"))
-    }
-}
-
-/// The clock of a machine that is ahead by as much all the time.
-#[derive(Debug)]
-struct Ahead {
-    clock: Arc<TestClock>,
-    by: Duration,
-}
-
-impl Clock for Ahead {
-    fn now(&self) -> Timestamp {
-        self.clock.now().plus(self.by)
-    }
-
-    fn monotonic(&self) -> Duration {
-        self.clock.monotonic()
-    }
-}
 
 pub(crate) struct TestApp {
     pub(crate) app: Arc<App>,
@@ -125,7 +95,7 @@ impl TestApp {
         let hist = ScriptedHomeserver::start("hist.ac.cdl").await.expect("a homeserver");
         let mut document = config(port, &cas_server.base_url(), &eng, &hist);
         change(&mut document);
-        let clock = Arc::new(TestClock(AtomicI64::new(1_800_000_000_000)));
+        let clock = Arc::new(TestClock::at(Timestamp::from_millis(1_800_000_000_000)));
         let app = Arc::new(build(document.clone(), directory.path(), clock.clone()).await);
         let server =
             serve::serve(Arc::clone(&app), vec![(listener, serve::Listener::Shared)], std::future::pending())
@@ -165,7 +135,7 @@ impl TestApp {
 
     /// One whose clock is ahead.
     pub(crate) async fn replica_ahead(&self, by: Duration) -> Replica {
-        self.replica_by(Arc::new(Ahead { clock: Arc::clone(&self.clock), by })).await
+        self.replica_by(Arc::new(Ahead::of(&self.clock, by))).await
     }
 
     /// A listener that belongs to one homeserver.
@@ -254,13 +224,7 @@ impl TestApp {
 
     /// Begins a sign-in for the trusted site.
     pub(crate) fn sign_in(&self) -> SignIn<'_> {
-        SignIn {
-            app: self,
-            provider: None,
-            redirect_url: TRUSTED.to_owned(),
-            cookies: Vec::new(),
-            from: None,
-        }
+        SignIn::new(self)
     }
 
     /// Runs SQL on the portal's database, to bring about what only an operator could.
@@ -400,159 +364,4 @@ async fn assemble(document: Value, directory: &Path) -> Result<Assembled, Proble
     let homeservers = Homeservers::build(&draft.homeservers, &draft.reserved(), &outgoing, &mut problems);
     let (config, warnings) = draft.finish(problems)?;
     Ok((config, providers, homeservers, warnings))
-}
-
-/// An answer, read whole.
-#[derive(Debug)]
-pub(crate) struct Answer {
-    pub(crate) status: StatusCode,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: String,
-}
-
-impl Answer {
-    pub(crate) async fn read(request: RequestBuilder) -> Self {
-        let response = request.send().await.expect("the portal answers");
-        let (status, headers) = (response.status(), response.headers().clone());
-        Self { status, headers, body: response.text().await.expect("a body") }
-    }
-
-    pub(crate) fn json(&self) -> Value {
-        serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("not JSON: {}", self.body))
-    }
-
-    pub(crate) fn errcode(&self) -> String {
-        self.json()["errcode"].as_str().unwrap_or_default().to_owned()
-    }
-
-    pub(crate) fn header(&self, name: &str) -> &str {
-        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
-    }
-
-    pub(crate) fn location(&self) -> &str {
-        let location = self.header("location");
-        assert!(!location.is_empty(), "no redirect: {} {}", self.status, self.body);
-        location
-    }
-
-    /// `name=value` of every cookie that is set to something.
-    pub(crate) fn cookies(&self) -> Vec<String> {
-        let kept = self.set_cookies().into_iter().filter(|cookie| !cookie.contains("Max-Age=0"));
-        kept.map(|cookie| cookie.split(';').next().unwrap_or_default().to_owned()).collect()
-    }
-
-    pub(crate) fn set_cookies(&self) -> Vec<String> {
-        let values = self.headers.get_all("set-cookie").iter();
-        values.map(|value| value.to_str().expect("ASCII").to_owned()).collect()
-    }
-
-    /// The heading of an HTML page, which is its title too.
-    pub(crate) fn title(&self) -> &str {
-        let after = self.body.split_once("<h1>").map_or("", |(_, after)| after);
-        after.split_once("</h1>").map_or("", |(title, _)| title)
-    }
-
-    /// Names and values of a page's hidden fields, as a browser would send them.
-    pub(crate) fn hidden_fields(&self) -> Vec<(String, String)> {
-        let inputs = self.body.split("<input type=\"hidden\" name=\"").skip(1);
-        inputs
-            .map(|rest| {
-                let (name, rest) = rest.split_once("\" value=\"").expect("an input");
-                let value = rest.split_once('"').expect("a value").0;
-                let value = value.replace("&#x2f;", "/").replace("&quot;", "\"").replace("&amp;", "&");
-                (name.to_owned(), value)
-            })
-            .collect()
-    }
-
-    /// The login token in a redirect's query, before any fragment.
-    pub(crate) fn login_token(&self) -> String {
-        let location = self.location();
-        let query = location.split_once('#').map_or(location, |(before, _)| before);
-        let token = query.split(['?', '&']).find_map(|pair| pair.strip_prefix("loginToken="));
-        token.unwrap_or_else(|| panic!("no login token in {location}")).to_owned()
-    }
-}
-
-/// A sign-in about to begin.
-#[derive(Clone)]
-pub(crate) struct SignIn<'a> {
-    app: &'a TestApp,
-    provider: Option<String>,
-    redirect_url: String,
-    cookies: Vec<String>,
-    from: Option<String>,
-}
-
-/// A browser that is at the provider.
-#[derive(Clone)]
-pub(crate) struct AtProvider<'a> {
-    app: &'a TestApp,
-    /// The provider's login URL.
-    pub(crate) login: Url,
-    /// The browser's cookies for the portal.
-    pub(crate) cookies: Vec<String>,
-    from: Option<String>,
-}
-
-impl<'a> SignIn<'a> {
-    pub(crate) fn at(mut self, provider: &str) -> Self {
-        self.provider = Some(provider.to_owned());
-        self
-    }
-
-    pub(crate) fn to(mut self, redirect_url: &str) -> Self {
-        redirect_url.clone_into(&mut self.redirect_url);
-        self
-    }
-
-    pub(crate) fn with_cookies(mut self, cookies: &[String]) -> Self {
-        self.cookies = cookies.to_vec();
-        self
-    }
-
-    /// As a proxy would say it in `X-Forwarded-For`.
-    pub(crate) fn from(mut self, address: &str) -> Self {
-        self.from = Some(address.to_owned());
-        self
-    }
-
-    /// The portal's answer to the first request.
-    pub(crate) async fn first_answer(&self) -> Answer {
-        let provider = self.provider.as_ref().map_or(String::new(), |id| format!("/{id}"));
-        let encoded: String = url::form_urlencoded::byte_serialize(self.redirect_url.as_bytes()).collect();
-        let path = format!("/_matrix/client/v3/login/sso/redirect{provider}?redirectUrl={encoded}");
-        Answer::read(self.app.request_from(self.from.as_deref(), &path, &self.cookies)).await
-    }
-
-    /// Goes to the provider and stays there.
-    pub(crate) async fn at_provider(&self) -> AtProvider<'a> {
-        let answer = self.first_answer().await;
-        let login = Url::parse(answer.location()).expect("a URL");
-        let mut cookies = self.cookies.clone();
-        cookies.extend(answer.cookies());
-        AtProvider { app: self.app, login, cookies, from: self.from.clone() }
-    }
-
-    /// Signs somebody in and brings the browser back to the portal, whatever it answers.
-    pub(crate) async fn as_person(&self, person: &str) -> Answer {
-        self.at_provider().await.come_back_as(person).await
-    }
-}
-
-impl AtProvider<'_> {
-    /// The callback that the provider sends the browser to once `person` has signed in.
-    pub(crate) fn callback_for(&self, person: &str) -> Url {
-        self.app.cas.log_in(&self.login, person).expect("the provider knows the person and the service")
-    }
-
-    pub(crate) async fn come_back_as(&self, person: &str) -> Answer {
-        self.open(&self.callback_for(person)).await
-    }
-
-    /// Opens a URL of the portal with this browser's cookies.
-    pub(crate) async fn open(&self, url: &Url) -> Answer {
-        let path = &url[url::Position::BeforePath..];
-        Answer::read(self.app.request_from(self.from.as_deref(), path, &self.cookies)).await
-    }
 }
