@@ -14,7 +14,7 @@
 //! | one response, one assertion, unique IDs | profiles 4.1.4.2, core 1.3.4 | `gate` |
 //! | shape of signatures, references, transforms, SHA-2 | core 5.4 | `gate::signature` |
 //! | signatures by a key of the metadata | core 5.4, profiles 4.1.4.3 | `response::verify` |
-//! | encryption: algorithms, and signed around CBC | core 6, xmlenc-core1 5.2.2, 6.1 | `response::decrypt` |
+//! | encryption: algorithms, and signed around CBC | core 6, xmlenc-core1 5.2.2, 6.1 | `encryption` |
 //! | what has to be signed and encrypted | profiles 4.1.4.5, the operator | `response::check` |
 //! | `Status` | core 3.2.2.2 | `response::message` |
 //! | `Version`, `IssueInstant` of both | core 3.2.2, 2.3.3 | `response::check` |
@@ -44,6 +44,7 @@ mod backend;
 mod config;
 mod discovery;
 mod document;
+mod encryption;
 mod federation;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]

@@ -12,7 +12,6 @@
 
 pub(crate) mod assertion;
 pub(crate) mod check;
-mod decrypt;
 pub(crate) mod message;
 pub(crate) mod verify;
 
@@ -22,6 +21,7 @@ use roxmltree::Node;
 use usher_core::Timestamp;
 
 use crate::{
+    encryption::Opener,
     gate::{self, Content, GateError, Passed, Root},
     keys::OwnKey,
     metadata::Idp,
@@ -49,6 +49,12 @@ pub(crate) struct Question<'a> {
     pub(crate) policy: &'a Policy,
     /// What may have been encrypted to.
     pub(crate) keys: &'a [OwnKey],
+}
+
+impl<'a> Question<'a> {
+    fn opener(&self) -> Opener<'a> {
+        Opener { keys: self.keys, allows_rsa_1_5: self.policy.allows_rsa_1_5 }
+    }
 }
 
 /// What the operator decided about answers.
@@ -159,7 +165,7 @@ fn read_response(
             judge(&message, Assertion::read(node)?, trust, question)
         }
         (Some(node), Some(Content::Encrypted)) => {
-            let plaintext = decrypt::decrypt(node, is_signed, question)?;
+            let plaintext = question.opener().decrypt(node, is_signed).map_err(Unproven::from)?;
             let inner = gate::pass(&plaintext, Root::Assertion)?;
             let mut trust = Trust { response: is_signed, assertion: false, is_encrypted: true };
             let Some(signature) = inner.root_signature else {

@@ -12,7 +12,10 @@ use super::{
     assertion::{Assertion, Confirmation},
     message::{IssuerName, Message},
 };
-use crate::names::{BEARER, FORMAT_ENTITY};
+use crate::{
+    encryption::Unreadable,
+    names::{BEARER, FORMAT_ENTITY},
+};
 
 /// How old an answer may be when it comes. A browser brings it at once.
 pub(crate) const MAX_AGE: Duration = Duration::from_mins(5);
@@ -126,6 +129,15 @@ pub(crate) enum Unproven {
     /// Core 3.3.2.2.1.
     #[error("the person authenticated in a way that was not asked for")]
     Context,
+}
+
+impl From<Unreadable> for Unproven {
+    fn from(unreadable: Unreadable) -> Self {
+        match unreadable {
+            Unreadable::Algorithms => Self::Encryption,
+            Unreadable::Undecryptable => Self::Undecryptable,
+        }
+    }
 }
 
 type Check = fn(&Facts<'_>) -> Result<(), Unproven>;

@@ -1,8 +1,8 @@
-//! An `EncryptedAssertion` made readable (SAML core 2.3.4, 6.1; <https://www.w3.org/TR/xmlenc-core1/>), by OpenSSL: samael
+//! Encrypted elements made readable (SAML core 2.3.4, 6.1; <https://www.w3.org/TR/xmlenc-core1/>), by OpenSSL: samael
 //! knows few of the algorithms and panics on ciphertext that is too short.
 //!
 //! - AES-GCM with 128, 192 or 256 bits. AES-CBC tells whoever sends changed ciphertexts what is inside
-//!   (<https://dl.acm.org/doi/10.1145/2046707.2046756>), so it is taken only inside a response whose signature was
+//!   (<https://dl.acm.org/doi/10.1145/2046707.2046756>), so it is taken only inside a message whose signature was
 //!   verified before: nobody but the identity provider can choose what is decrypted.
 //! - RSA-OAEP with any of its digests. RSA 1.5 has the same fault (Bleichenbacher) and the same remedy, and is refused
 //!   unless the operator has switched it on.
@@ -18,7 +18,6 @@ use openssl::{
 };
 use roxmltree::Node;
 
-use super::{Question, check::Unproven};
 use crate::{
     keys::OwnKey,
     names::{DS, XENC, XENC11},
@@ -31,7 +30,25 @@ const BLOCK: usize = 16;
 const GCM_TAG: usize = 16;
 const GCM_IV: usize = 12;
 
-/// How the assertion itself was encrypted.
+/// What decrypts, and how.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Opener<'a> {
+    /// Any of them may have been encrypted to.
+    pub(crate) keys: &'a [OwnKey],
+    /// Whether RSA 1.5 is taken, in what is signed.
+    pub(crate) allows_rsa_1_5: bool,
+}
+
+/// Why something stays unreadable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unreadable {
+    /// What the algorithms alone say, which everybody can read.
+    Algorithms,
+    /// Whatever else can be wrong with it.
+    Undecryptable,
+}
+
+/// How the element itself was encrypted.
 #[derive(Clone, Copy)]
 enum Data {
     Gcm(fn() -> Cipher),
@@ -52,20 +69,18 @@ struct Envelope<'a, 'input> {
     ciphertext: Vec<u8>,
 }
 
-/// The text inside `encrypted`, an `EncryptedAssertion`. `is_signed`: it is part of a verified response.
-pub(super) fn decrypt(
-    encrypted: Node<'_, '_>,
-    is_signed: bool,
-    question: &Question<'_>,
-) -> Result<String, Unproven> {
-    let sealed = Sealed::read(encrypted).map_err(|_| Unproven::Undecryptable)?;
-    let opened = sealed.open(is_signed, question)?;
-    let text = String::from_utf8(opened).map_err(|_| Unproven::Undecryptable)?;
-    // Whoever serialised it may have left layout around it.
-    Ok(context::within(text.trim_matches([' ', '\t', '\r', '\n']), encrypted))
+impl Opener<'_> {
+    /// The text inside `encrypted`, a `saml:EncryptedElementType`. `is_signed`: it is part of what a verified signature signed.
+    pub(crate) fn decrypt(self, encrypted: Node<'_, '_>, is_signed: bool) -> Result<String, Unreadable> {
+        let sealed = Sealed::read(encrypted).map_err(|_| Unreadable::Undecryptable)?;
+        let opened = sealed.open(is_signed, self)?;
+        let text = String::from_utf8(opened).map_err(|_| Unreadable::Undecryptable)?;
+        // Whoever serialised it may have left layout around it.
+        Ok(context::within(text.trim_matches([' ', '\t', '\r', '\n']), encrypted))
+    }
 }
 
-/// The parts of an `EncryptedAssertion`.
+/// The parts of an encrypted element (SAML core 2.2.4).
 struct Sealed<'a, 'input> {
     data: Envelope<'a, 'input>,
     keys: Vec<Envelope<'a, 'input>>,
@@ -73,7 +88,7 @@ struct Sealed<'a, 'input> {
 
 impl<'a, 'input> Sealed<'a, 'input> {
     fn read(encrypted: Node<'a, 'input>) -> Result<Self, SchemaError> {
-        let mut parts = Sequence::of(encrypted, "EncryptedAssertion")?;
+        let mut parts = Sequence::of(encrypted, "EncryptedElement")?;
         let node = parts.one(XENC, "EncryptedData")?;
         let mut beside = Vec::new();
         while let Some(key) = parts.optional(XENC, "EncryptedKey") {
@@ -89,27 +104,27 @@ impl<'a, 'input> Sealed<'a, 'input> {
     }
 
     /// What can be told from the algorithms is told apart from what only a key of ours can tell.
-    fn open(&self, is_signed: bool, question: &Question<'_>) -> Result<Vec<u8>, Unproven> {
-        let method = Data::of(self.data.method).ok_or(Unproven::Encryption)?;
+    fn open(&self, is_signed: bool, by: Opener<'_>) -> Result<Vec<u8>, Unreadable> {
+        let method = Data::of(self.data.method).ok_or(Unreadable::Algorithms)?;
         if matches!(method, Data::Cbc(_)) && !is_signed {
-            return Err(Unproven::Encryption);
+            return Err(Unreadable::Algorithms);
         }
         let is_taken = |transport: &Transport| match transport {
             Transport::Oaep { .. } => true,
-            Transport::Rsa15 => is_signed && question.policy.allows_rsa_1_5,
+            Transport::Rsa15 => is_signed && by.allows_rsa_1_5,
         };
         let taken =
             self.keys.iter().filter_map(|key| Some((Transport::of(key.method).filter(is_taken)?, key)));
         let taken: Vec<_> = taken.collect();
         if taken.is_empty() && !self.keys.is_empty() {
-            return Err(Unproven::Encryption);
+            return Err(Unreadable::Algorithms);
         }
-        let mut attempts = taken.iter().flat_map(|way| question.keys.iter().map(move |own| (way, own)));
+        let mut attempts = taken.iter().flat_map(|way| by.keys.iter().map(move |own| (way, own)));
         let opened = attempts.find_map(|((transport, key), own)| {
             let key = transport.open(own, &key.ciphertext, method.key_len())?;
             method.open(&key, &self.data.ciphertext)
         });
-        opened.ok_or(Unproven::Undecryptable)
+        opened.ok_or(Unreadable::Undecryptable)
     }
 }
 
