@@ -46,6 +46,8 @@ pub(crate) enum Root {
     Response,
     /// `saml:Assertion`: what was inside an `EncryptedAssertion`.
     Assertion,
+    /// `saml:NameID`: what was inside an `EncryptedID`.
+    NameId,
     /// `samlp:LogoutRequest`.
     LogoutRequest,
     /// `samlp:LogoutResponse`.
@@ -136,12 +138,12 @@ pub(crate) fn pass_signed(text: &str, root: Root) -> Result<Passed<'_>, GateErro
     if !is(element, name.0, name.1) {
         return Err(GateError::Root);
     }
-    if element.attribute("ID").is_none() {
+    if element.attribute("ID").is_none() && root != Root::NameId {
         return Err(GateError::NoId);
     }
     let content = match root {
         Root::Response => content(element)?,
-        Root::Assertion | Root::LogoutRequest | Root::LogoutResponse => None,
+        Root::Assertion | Root::NameId | Root::LogoutRequest | Root::LogoutResponse => None,
     };
     check_places(&document, element, content)?;
     let root_signature = own_signature(element)?;
@@ -158,6 +160,7 @@ impl Root {
         match self {
             Self::Response => (SAMLP, "Response"),
             Self::Assertion => (SAML, "Assertion"),
+            Self::NameId => (SAML, "NameID"),
             Self::LogoutRequest => (SAMLP, "LogoutRequest"),
             Self::LogoutResponse => (SAMLP, "LogoutResponse"),
         }

@@ -14,7 +14,7 @@
 //! | one response, one assertion, unique IDs | profiles 4.1.4.2, core 1.3.4 | `gate` |
 //! | shape of signatures, references, transforms, SHA-2 | core 5.4 | `gate::signature` |
 //! | signatures by a key of the metadata | core 5.4, profiles 4.1.4.3 | `response::verify` |
-//! | encryption: algorithms, and signed around CBC | core 6, xmlenc-core1 5.2.2, 6.1 | `encryption` |
+//! | encryption: algorithms, and signed around CBC; an `EncryptedID` only where a signature was verified | core 2.2.4, 6, xmlenc-core1 5.2.2, 6.1 | `encryption` |
 //! | what has to be signed and encrypted | profiles 4.1.4.5, the operator | `response::check` |
 //! | `Status` | core 3.2.2.2 | `response::message` |
 //! | `Version`, `IssueInstant` of both | core 3.2.2, 2.3.3 | `response::check` |
@@ -37,8 +37,8 @@
 //! What people choose on the page that asks where they are from, or at a discovery service, decides whom they are sent to and nothing
 //! else: `discovery`. A federation's metadata is verified and read by a process of its own: `federation`.
 //!
-//! Not here: artifact and PAOS bindings, ECP, holder-of-key, unsolicited responses, `EncryptedID` and
-//! `EncryptedAttribute` (they count as not released), SHA-1.
+//! Not here: artifact and PAOS bindings, ECP, holder-of-key, unsolicited responses, `EncryptedAttribute` (it counts as
+//! not released), an `EncryptedID` anywhere but in a subject and in a `LogoutRequest`, SHA-1.
 
 mod backend;
 mod config;

@@ -4,13 +4,13 @@
 //! ```text
 //! HTTP-Redirect: signature over the query's own bytes -> base64 -> inflate -> gate
 //! HTTP-POST:     base64 -> gate -> signature (samael) -> gate, of what was signed
-//!                -> read -> checks -> which sessions -> an answer, signed
+//!                -> read -> checks -> decryption -> gate -> which sessions -> an answer, signed
 //! ```
 //!
 //! Whoever can have others logged out destroys the keys on their devices. So nothing is believed that a key of the identity
 //! provider's metadata did not sign, and where the signature is beside the message, the message is not even unpacked before.
 //!
-//! Not here: SOAP and artifact bindings, `EncryptedID` (the identity provider is told that it was not heeded).
+//! Not here: SOAP and artifact bindings. Where an `EncryptedID` cannot be read, the identity provider is told that it was not heeded.
 
 mod answer;
 mod departure;
@@ -29,10 +29,11 @@ use usher_core::{
 };
 
 use crate::{
+    encryption::Unreadable,
     gate::{GateError, Root},
     metadata::Idp,
     person::session,
-    response::message::Status,
+    response::{assertion::NotNamed, message::Status},
     sending,
     service::Service,
     xml::SchemaError,
@@ -41,7 +42,7 @@ use answer::{Answer, AnswerError, Outcome};
 use departure::Departure;
 pub(crate) use departure::{Awaited, Memory};
 use received::receive;
-use request::{Doubt, Expected, LogoutRequest, Whose};
+use request::{Doubt, Expected, LogoutRequest};
 
 /// A message of single logout is under 8 KiB, with a signature, its certificate and an encrypted name. Whatever strangers send
 /// is read up to here, and what is let in takes a millisecond to verify.
@@ -151,7 +152,7 @@ impl Service {
         expected: &Expected<'_>,
     ) -> Result<BrowserLogout, LogoutFault> {
         let received = receive(callback, sending::REQUEST, Root::LogoutRequest, &idp.keys)?;
-        let request = LogoutRequest::read(&received.text, expected)?;
+        let request = LogoutRequest::read(&received, expected, self.opener())?;
         let answer = Answer {
             id,
             now: expected.now,
@@ -162,9 +163,13 @@ impl Service {
             services: &idp.single_logout,
             key: self.settings.keys.first().ok_or(AnswerError::NoKey)?,
         };
-        let Whose::Named(name) = &request.whose else {
-            let step = answer.step(Outcome::NotSupported)?;
-            return Ok(BrowserLogout::Unheeded { reason: "its NameID is encrypted", step });
+        let name = match &request.name {
+            Ok(name) => name,
+            // It is as it should be otherwise: the person is on their way to other services.
+            Err(why) => {
+                let step = answer.step(Outcome::NotSupported)?;
+                return Ok(BrowserLogout::Unheeded { reason: reason(*why), step });
+            }
         };
         let group = session::group(name, idp.entity_id.as_str(), &self.entity_id);
         let of_group = |index: &String| {
@@ -188,6 +193,19 @@ impl Service {
             spend: vec![request.one_time(expected)],
         };
         Ok(BrowserLogout::Notice { notice, answers: Box::new(answers) })
+    }
+}
+
+/// For the log.
+fn reason(why: NotNamed) -> &'static str {
+    match why {
+        NotNamed::Unreadable(Unreadable::Algorithms) => {
+            "its NameID is encrypted by another algorithm than AES and RSA-OAEP, or by RSA 1.5, which is not allowed"
+        }
+        NotNamed::Unreadable(Unreadable::Undecryptable) => {
+            "its NameID is encrypted, and not to a key of ours"
+        }
+        NotNamed::NoNameId => "its EncryptedID holds no NameID",
     }
 }
 

@@ -71,7 +71,7 @@ impl Naming {
 /// Why a proven answer names nobody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Unnamed {
-    #[error("the assertion has no NameID, or an encrypted one")]
+    #[error("the assertion has no NameID, or one that is encrypted and not to a key of ours")]
     NoNameId,
     #[error("the NameID is of another format than the one that names people here")]
     Format,

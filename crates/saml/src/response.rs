@@ -126,13 +126,8 @@ pub(crate) fn read(encoded: &str, question: &Question<'_>) -> Result<Assertion, 
             let signed = verify::signed_part(&text, &[Some(signature)], &question.idp.keys)?;
             let signed = gate::pass_signed(&signed, Root::Assertion)?;
             let message = succeeded(&outer, false)?;
-            let assertion = Assertion::read(signed.document.root_element())?;
-            judge(
-                &message,
-                assertion,
-                Trust { response: false, assertion: true, is_encrypted: false },
-                question,
-            )
+            let trust = Trust { response: false, assertion: true, is_encrypted: false };
+            judge(&message, signed.document.root_element(), trust, question)
         }
         (None, _) => read_response(&outer, false, question),
     }
@@ -162,19 +157,19 @@ fn read_response(
         (Some(node), Some(Content::Assertion(own))) => {
             let trust =
                 Trust { response: is_signed, assertion: is_signed && own.is_some(), is_encrypted: false };
-            judge(&message, Assertion::read(node)?, trust, question)
+            judge(&message, node, trust, question)
         }
         (Some(node), Some(Content::Encrypted)) => {
             let plaintext = question.opener().decrypt(node, is_signed).map_err(Unproven::from)?;
             let inner = gate::pass(&plaintext, Root::Assertion)?;
             let mut trust = Trust { response: is_signed, assertion: false, is_encrypted: true };
             let Some(signature) = inner.root_signature else {
-                return judge(&message, Assertion::read(inner.document.root_element())?, trust, question);
+                return judge(&message, inner.document.root_element(), trust, question);
             };
             trust.assertion = true;
             let signed = verify::signed_part(&plaintext, &[Some(signature)], &question.idp.keys)?;
             let signed = gate::pass_signed(&signed, Root::Assertion)?;
-            judge(&message, Assertion::read(signed.document.root_element())?, trust, question)
+            judge(&message, signed.document.root_element(), trust, question)
         }
         (None, _) | (_, None) => Err(Unproven::NoAssertion.into()),
     }
@@ -182,11 +177,16 @@ fn read_response(
 
 fn judge(
     message: &Message,
-    assertion: Assertion,
+    node: Node<'_, '_>,
     trust: Trust,
     question: &Question<'_>,
 ) -> Result<Assertion, ResponseError> {
+    let mut assertion = Assertion::read(node)?;
     check::all(&Facts { message, assertion: &assertion, trust, question })?;
+    // It was signed, on its own or with the response, or it would not have come so far.
+    if trust.response || trust.assertion {
+        assertion.decrypt_name(node, question.opener());
+    }
     Ok(assertion)
 }
 

@@ -13,6 +13,7 @@ use crate::{
     config::Settings,
     discovery::DISCO,
     document::ServiceProvider,
+    encryption::Opener,
     gate::GateError,
     keys::OwnKey,
     logout::Memory,
@@ -61,6 +62,11 @@ impl Service {
     /// The key of our requests, if they are signed.
     pub(crate) fn signs_with(&self) -> Option<&OwnKey> {
         self.settings.keys.first().filter(|_| self.settings.signs_requests)
+    }
+
+    /// What decrypts what is for us.
+    pub(crate) fn opener(&self) -> Opener<'_> {
+        Opener { keys: &self.settings.keys, allows_rsa_1_5: self.settings.policy.allows_rsa_1_5 }
     }
 
     /// What the identity provider's operator needs to know.

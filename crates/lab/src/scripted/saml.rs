@@ -16,7 +16,7 @@ mod sign;
 pub mod wrapping;
 
 pub use canonical::{attribute, element, text};
-pub use encrypt::{Encryption, Seal, Transport, encrypt};
+pub use encrypt::{Encryption, Seal, Transport, encrypt, encrypt_name};
 pub use idp::{Asked, Binding, SamlIdp, instant};
 pub use keys::SamlKey;
 pub use logout::{

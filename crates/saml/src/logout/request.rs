@@ -7,14 +7,19 @@ use roxmltree::{Document, Node};
 use usher_core::{Timestamp, provider::OneTime};
 
 use crate::{
+    encryption::Opener,
     metadata::Idp,
     names::{DS, FORMAT_ENTITY, SAML, SAMLP},
-    response::{assertion::NameId, check::MAX_AGE, message::IssuerName},
+    response::{
+        assertion::{NameId, NotNamed},
+        check::MAX_AGE,
+        message::IssuerName,
+    },
     time,
     xml::{SchemaError, Sequence, attribute, token},
 };
 
-use super::LogoutFault;
+use super::{LogoutFault, received::Received};
 
 /// More sessions of one person with us than any identity provider names at once.
 const MAX_SESSIONS: usize = 32;
@@ -78,26 +83,35 @@ pub(crate) enum Doubt {
 /// A request that counts.
 pub(crate) struct LogoutRequest {
     pub(crate) id: String,
+    issue_instant: Timestamp,
+    /// Whose sessions; an encrypted name may be one that we cannot read.
+    pub(crate) name: Result<NameId, NotNamed>,
+    /// Which of them; all of them, if none is named.
+    pub(crate) sessions: Vec<String>,
+}
+
+/// A request that may count.
+struct Claim<'a, 'input> {
+    id: String,
     version: String,
     issue_instant: Timestamp,
     destination: Option<String>,
     issuer: Option<IssuerName>,
     not_on_or_after: Option<Timestamp>,
-    pub(crate) whose: Whose,
-    /// Which sessions; all of them, if none is named.
-    pub(crate) sessions: Vec<String>,
+    whose: Whose<'a, 'input>,
+    sessions: Vec<String>,
 }
 
 /// Whose sessions.
-pub(crate) enum Whose {
+enum Whose<'a, 'input> {
     Named(NameId),
     /// `EncryptedID`.
-    Encrypted,
+    Encrypted(Node<'a, 'input>),
     /// `BaseID`, or nothing.
     Nobody,
 }
 
-type Check = fn(&LogoutRequest, &Expected<'_>) -> Result<(), Doubt>;
+type Check = fn(&Claim<'_, '_>, &Expected<'_>) -> Result<(), Doubt>;
 
 /// Every check, in the order in which they are made.
 const CHECKS: [Check; 7] = [
@@ -111,24 +125,44 @@ const CHECKS: [Check; 7] = [
 ];
 
 impl LogoutRequest {
-    /// Reads `text` and makes all checks; the first that fails is the answer.
-    pub(crate) fn read(text: &str, expected: &Expected<'_>) -> Result<Self, LogoutFault> {
+    /// Reads what was received, and so signed, and makes all checks; the first that fails is the answer. Only then is anything
+    /// decrypted.
+    pub(crate) fn read(
+        received: &Received,
+        expected: &Expected<'_>,
+        opener: Opener<'_>,
+    ) -> Result<Self, LogoutFault> {
         // It has passed the gate, which has bounds for it.
-        let document = Document::parse(text).map_err(|_| SchemaError::Missing("LogoutRequest"))?;
-        let request = Self::read_element(document.root_element())?;
-        CHECKS.iter().try_for_each(|check| check(&request, expected))?;
-        Ok(request)
+        let document = Document::parse(&received.text).map_err(|_| SchemaError::Missing("LogoutRequest"))?;
+        let claim = Claim::read(document.root_element())?;
+        CHECKS.iter().try_for_each(|check| check(&claim, expected))?;
+        let name = match claim.whose {
+            Whose::Named(name) => Ok(name),
+            Whose::Encrypted(node) => NameId::decrypt(node, opener),
+            Whose::Nobody => return Err(Doubt::Nameless.into()),
+        };
+        Ok(Self { id: claim.id, issue_instant: claim.issue_instant, name, sessions: claim.sessions })
     }
 
-    fn read_element(node: Node<'_, '_>) -> Result<Self, SchemaError> {
+    /// It counts once, by its ID. It is refused as too old before it is forgotten.
+    pub(crate) fn one_time(&self, expected: &Expected<'_>) -> OneTime {
+        OneTime {
+            key: format!("logout {} {}", expected.idp.entity_id, self.id),
+            until: self.issue_instant.plus(MAX_AGE).plus(2 * expected.skew),
+        }
+    }
+}
+
+impl<'a, 'input> Claim<'a, 'input> {
+    fn read(node: Node<'a, 'input>) -> Result<Self, SchemaError> {
         let mut parts = Sequence::of(node, "LogoutRequest")?;
         let issuer = parts.optional(SAML, "Issuer").map(IssuerName::read).transpose()?;
         parts.optional(DS, "Signature");
         parts.optional(SAMLP, "Extensions");
         let whose = if let Some(name) = parts.optional(SAML, "NameID") {
             Whose::Named(NameId::read(name)?)
-        } else if parts.optional(SAML, "EncryptedID").is_some() {
-            Whose::Encrypted
+        } else if let Some(name) = parts.optional(SAML, "EncryptedID") {
+            Whose::Encrypted(name)
         } else {
             parts.optional(SAML, "BaseID");
             Whose::Nobody
@@ -150,25 +184,17 @@ impl LogoutRequest {
             sessions,
         })
     }
-
-    /// It counts once, by its ID. It is refused as too old before it is forgotten.
-    pub(crate) fn one_time(&self, expected: &Expected<'_>) -> OneTime {
-        OneTime {
-            key: format!("logout {} {}", expected.idp.entity_id, self.id),
-            until: self.issue_instant.plus(MAX_AGE).plus(2 * expected.skew),
-        }
-    }
 }
 
 fn must(holds: bool, otherwise: Doubt) -> Result<(), Doubt> {
     if holds { Ok(()) } else { Err(otherwise) }
 }
 
-fn has_version(request: &LogoutRequest, _: &Expected<'_>) -> Result<(), Doubt> {
+fn has_version(request: &Claim<'_, '_>, _: &Expected<'_>) -> Result<(), Doubt> {
     must(request.version == "2.0", Doubt::Version)
 }
 
-fn is_recent(request: &LogoutRequest, expected: &Expected<'_>) -> Result<(), Doubt> {
+fn is_recent(request: &Claim<'_, '_>, expected: &Expected<'_>) -> Result<(), Doubt> {
     is_recent_at(request.issue_instant, expected)
 }
 
@@ -179,12 +205,12 @@ pub(super) fn is_recent_at(issued: Timestamp, expected: &Expected<'_>) -> Result
 }
 
 /// It is signed, so that it has to have one.
-fn has_destination(request: &LogoutRequest, expected: &Expected<'_>) -> Result<(), Doubt> {
+fn has_destination(request: &Claim<'_, '_>, expected: &Expected<'_>) -> Result<(), Doubt> {
     must(request.destination.as_deref() == Some(expected.slo), Doubt::Destination)
 }
 
 /// SAML core 2.2.5: without a format, an issuer is an entity.
-fn has_issuer(request: &LogoutRequest, expected: &Expected<'_>) -> Result<(), Doubt> {
+fn has_issuer(request: &Claim<'_, '_>, expected: &Expected<'_>) -> Result<(), Doubt> {
     has_issuer_of(request.issuer.as_ref(), expected)
 }
 
@@ -196,15 +222,15 @@ pub(super) fn has_issuer_of(issuer: Option<&IssuerName>, expected: &Expected<'_>
     must(is_idp, Doubt::Issuer)
 }
 
-fn has_not_expired(request: &LogoutRequest, expected: &Expected<'_>) -> Result<(), Doubt> {
+fn has_not_expired(request: &Claim<'_, '_>, expected: &Expected<'_>) -> Result<(), Doubt> {
     let is_over = request.not_on_or_after.is_some_and(|end| end.plus(expected.skew) <= expected.now);
     must(!is_over, Doubt::Expired)
 }
 
-fn is_about_somebody(request: &LogoutRequest, _: &Expected<'_>) -> Result<(), Doubt> {
+fn is_about_somebody(request: &Claim<'_, '_>, _: &Expected<'_>) -> Result<(), Doubt> {
     must(!matches!(request.whose, Whose::Nobody), Doubt::Nameless)
 }
 
-fn has_few_sessions(request: &LogoutRequest, _: &Expected<'_>) -> Result<(), Doubt> {
+fn has_few_sessions(request: &Claim<'_, '_>, _: &Expected<'_>) -> Result<(), Doubt> {
     must(request.sessions.len() <= MAX_SESSIONS, Doubt::Sessions)
 }

@@ -3,6 +3,7 @@
 mod answers;
 mod attacks;
 mod departures;
+mod encrypted;
 mod names;
 
 use usher_core::{
@@ -20,7 +21,7 @@ use super::{
 };
 use crate::{
     hardening::harden,
-    testing::{ACS, IDP, NOW, SECONDS, SKEW, SLO, SP, known},
+    testing::{ACS, IDP, NOW, SECONDS, SKEW, SLO, SP, known, service},
 };
 
 /// Alice's first session is to end.
@@ -52,8 +53,11 @@ fn read_by(callback: &Callback, idp: &SamlIdp) -> Result<(Received, LogoutReques
     harden().expect("xmlsec can be used");
     let idp = known(idp);
     let received = receive(callback, sending::REQUEST, Root::LogoutRequest, &idp.keys)?;
-    let request =
-        LogoutRequest::read(&received.text, &Expected { now: NOW, skew: SKEW, slo: SLO, idp: &idp })?;
+    let request = LogoutRequest::read(
+        &received,
+        &Expected { now: NOW, skew: SKEW, slo: SLO, idp: &idp },
+        service().opener(),
+    )?;
     Ok((received, request))
 }
 

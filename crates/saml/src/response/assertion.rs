@@ -8,6 +8,8 @@ use usher_core::Timestamp;
 
 use super::message::IssuerName;
 use crate::{
+    encryption::{Opener, Unreadable},
+    gate::{self, GateError, Root},
     names::{DS, SAML},
     time,
     xml::{SchemaError, Sequence, attribute, is, plain_text, token},
@@ -31,7 +33,7 @@ pub(crate) struct Assertion {
 /// Whom it is about.
 #[derive(Clone)]
 pub(crate) struct Subject {
-    /// Absent if the person has no name here, or one that is encrypted by itself.
+    /// Absent if the person has no name here, or one that is encrypted by itself and was not decrypted.
     pub(crate) name: Option<NameId>,
     pub(crate) confirmations: Vec<Confirmation>,
 }
@@ -44,6 +46,32 @@ pub(crate) struct NameId {
     pub(crate) format: Option<String>,
     pub(crate) name_qualifier: Option<String>,
     pub(crate) sp_name_qualifier: Option<String>,
+}
+
+/// Why an `EncryptedID` names nobody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NotNamed {
+    Unreadable(Unreadable),
+    /// It does not hold a `NameID`.
+    NoNameId,
+}
+
+impl From<Unreadable> for NotNamed {
+    fn from(unreadable: Unreadable) -> Self {
+        Self::Unreadable(unreadable)
+    }
+}
+
+impl From<GateError> for NotNamed {
+    fn from(_: GateError) -> Self {
+        Self::NoNameId
+    }
+}
+
+impl From<SchemaError> for NotNamed {
+    fn from(_: SchemaError) -> Self {
+        Self::NoNameId
+    }
 }
 
 /// SAML core 2.4.1.1: what whoever brings the assertion has to show.
@@ -131,6 +159,19 @@ impl Assertion {
     }
 }
 
+impl Assertion {
+    /// Reads the name of `node`, which this was read from, if it is encrypted by itself. Only once a signature is verified; what cannot be
+    /// read counts as not released, as people may be named by an attribute.
+    pub(crate) fn decrypt_name(&mut self, node: Node<'_, '_>, opener: Opener<'_>) {
+        let Some(subject) = &mut self.subject else { return };
+        let mut subjects = node.children().filter(|child| is(*child, SAML, "Subject"));
+        let mut names = subjects.next().into_iter().flat_map(|subject| subject.children());
+        if let Some(encrypted) = names.find(|name| is(*name, SAML, "EncryptedID")) {
+            subject.name = NameId::decrypt(encrypted, opener).ok();
+        }
+    }
+}
+
 impl Subject {
     fn read(node: Node<'_, '_>) -> Result<Self, SchemaError> {
         let mut parts = Sequence::of(node, "Subject")?;
@@ -148,6 +189,13 @@ impl Subject {
 }
 
 impl NameId {
+    /// What is inside `encrypted`, a `saml:EncryptedID` (SAML core 2.2.4) in what a verified signature signed.
+    pub(crate) fn decrypt(encrypted: Node<'_, '_>, opener: Opener<'_>) -> Result<Self, NotNamed> {
+        let plaintext = opener.decrypt(encrypted, true)?;
+        let passed = gate::pass(&plaintext, Root::NameId)?;
+        Ok(Self::read(passed.document.root_element())?)
+    }
+
     pub(crate) fn read(node: Node<'_, '_>) -> Result<Self, SchemaError> {
         let own = |name| node.attribute(name).map(str::to_owned);
         Ok(Self {

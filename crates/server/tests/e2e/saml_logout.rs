@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, ensure};
 use data_encoding::BASE64;
-use serde_json::json;
+use serde_json::{Value, json};
 use usher_lab::{
     browser::Page,
     real::{
@@ -41,6 +41,17 @@ async fn world_with(
     algorithm: &str,
     edit: impl FnOnce(&mut Portal),
 ) -> anyhow::Result<World> {
+    let options = json!({ "sign.logout": true, "validate.logout": true, "signature.algorithm": algorithm });
+    registered(kind, binding, &options, edit).await
+}
+
+/// The same, registered at the identity provider with `options`.
+async fn registered(
+    kind: Kind,
+    binding: &str,
+    options: &Value,
+    edit: impl FnOnce(&mut Portal),
+) -> anyhow::Result<World> {
     let provider = simplesamlphp().await?;
     let metadata_file = tempfile::tempdir()?.keep().join("idp.xml");
     std::fs::write(&metadata_file, provider.metadata().await?)?;
@@ -56,11 +67,7 @@ async fn world_with(
     let is_kept = |line: &&str| !line.contains("SingleLogoutService") || line.contains(binding);
     let metadata = metadata.lines().filter(is_kept).collect::<Vec<_>>().join("\n");
     ensure!(metadata.contains("SingleLogoutService"), "{metadata}");
-    provider.register(
-        &unique("usher-"),
-        &metadata,
-        &json!({ "sign.logout": true, "validate.logout": true, "signature.algorithm": algorithm }),
-    )?;
+    provider.register(&unique("usher-"), &metadata, options)?;
     Ok(world)
 }
 
@@ -257,6 +264,43 @@ fn who_signs_out_while_their_homeserver_is_away_is_signed_out_when_it_is_back() 
                 Ok(world.database.column(waiting).await?.is_empty().then_some(()))
             })
             .await?;
+        }
+        Ok(())
+    })
+}
+
+/// In assertions as well as in logout requests, as SimpleSAMLphp and Shibboleth can have it.
+#[test]
+fn who_has_an_encrypted_name_signs_in_and_is_signed_out() -> anyhow::Result<()> {
+    run(async {
+        let provider = simplesamlphp().await?;
+        let options = json!({ "sign.logout": true, "validate.logout": true, "nameid.encryption": true });
+        for (kind, binding) in [(Kind::Sqlite, "HTTP-POST"), (Kind::Postgres, "HTTP-Redirect")] {
+            let world = registered(kind, binding, &options, |_| {}).await?;
+            let (alice, elsewhere) = (world.person("alice"), world.person("alice"));
+            let other = log_in(&world, &elsewhere).await?;
+            let session = log_in(&world, &alice).await?;
+            let url = provider.sign_out_url("module.php/core/frontpage_welcome.php");
+            let page = alice.browser().open(url).await?;
+            let page = match page.form_with("SAMLRequest") {
+                Ok(form) => {
+                    let text = BASE64.decode(form.value("SAMLRequest").unwrap_or_default().as_bytes())?;
+                    let text = String::from_utf8(text)?;
+                    ensure!(text.contains("EncryptedID") && !text.contains("NameID"), "{text}");
+                    form.submit(alice.browser())
+                        .await?
+                        .form_with("SAMLResponse")?
+                        .submit(alice.browser())
+                        .await?
+                }
+                Err(_) => page,
+            };
+            ensure!(page.url().as_str().starts_with(provider.base_url().as_str()), "{binding}: {page:?}");
+            ends(&world, &session).await.with_context(|| format!("{binding}: {:?}", world.usher.log()))?;
+            let kept = world.components().eng.whoami(other.field("access_token")?).await?;
+            ensure!(kept.is_some(), "{binding}: her session in another browser goes on");
+            let log = provider.log_tail();
+            ensure!(!log.contains("PartialLogout") && !log.contains("Unable to find"), "{binding}: {log}");
         }
         Ok(())
     })

@@ -1,4 +1,4 @@
-//! Encryption of assertions (<https://www.w3.org/TR/xmlenc-core1/>).
+//! Encryption of assertions and names (<https://www.w3.org/TR/xmlenc-core1/>).
 
 use data_encoding::BASE64;
 use openssl::{
@@ -56,6 +56,16 @@ pub struct Encryption {
 
 /// The `EncryptedAssertion` of `plaintext`.
 pub fn encrypt(plaintext: &str, how: &Encryption) -> anyhow::Result<String> {
+    Ok(element("saml:EncryptedAssertion", Some(SAML), &[], &seal(plaintext, how)?))
+}
+
+/// The `EncryptedID` of `plaintext`; `namespace` where `saml:` is not declared around it.
+pub fn encrypt_name(plaintext: &str, namespace: Option<&str>, how: &Encryption) -> anyhow::Result<String> {
+    Ok(element("saml:EncryptedID", namespace, &[], &seal(plaintext, how)?))
+}
+
+/// The `EncryptedData` of `plaintext`, and the key if it stands beside.
+fn seal(plaintext: &str, how: &Encryption) -> anyhow::Result<String> {
     let (cipher, bits, method) = match how.seal {
         Seal::Gcm(bits) => (gcm(bits)?, bits, format!("{XENC11}aes{bits}-gcm")),
         Seal::Cbc(bits) => (cbc(bits)?, bits, format!("{XENC}aes{bits}-cbc")),
@@ -87,7 +97,7 @@ pub fn encrypt(plaintext: &str, how: &Encryption) -> anyhow::Result<String> {
     .concat();
     let kind = format!("{XENC}Element");
     let data = element("xenc:EncryptedData", Some(XENC), &[("Type", Some(&kind))], &data);
-    Ok(element("saml:EncryptedAssertion", Some(SAML), &[], &[data, beside].concat()))
+    Ok([data, beside].concat())
 }
 
 fn gcm(bits: u16) -> anyhow::Result<Cipher> {

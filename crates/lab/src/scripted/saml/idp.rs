@@ -138,6 +138,7 @@ impl SamlIdp {
                     name_qualifier: Some(self.entity_id.clone()),
                     sp_name_qualifier: Some(asked.sp.clone()),
                 }),
+                encrypted_name: None,
                 confirmations: vec![Confirmation {
                     method: "urn:oasis:names:tc:SAML:2.0:cm:bearer".to_owned(),
                     has_data: true,

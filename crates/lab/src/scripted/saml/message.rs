@@ -69,6 +69,8 @@ pub struct Issuer {
 pub struct Subject {
     /// `saml:NameID`
     pub name: Option<NameId>,
+    /// `saml:EncryptedID`, canonical XML where `saml:` is declared around it.
+    pub encrypted_name: Option<String>,
     /// `saml:SubjectConfirmation`
     pub confirmations: Vec<Confirmation>,
 }
@@ -240,6 +242,7 @@ impl Subject {
     fn xml(&self) -> String {
         let mut content = String::new();
         content.extend(self.name.as_ref().map(|name| name.xml(None)));
+        content.extend(self.encrypted_name.clone());
         content.extend(self.confirmations.iter().map(Confirmation::xml));
         element("saml:Subject", None, &[], &content)
     }

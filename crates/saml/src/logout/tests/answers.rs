@@ -13,7 +13,7 @@ use crate::{
 const ID: &str = "_BBBBBBBBBBBBBBBBBBBBBB";
 
 /// How it goes, and what it says.
-fn taken(step: &BrowserStep) -> (String, LogoutAnswer) {
+pub(super) fn taken(step: &BrowserStep) -> (String, LogoutAnswer) {
     match step {
         BrowserStep::Redirect(url) => {
             assert!(LogoutAnswer::query_is_signed(url, &OURS).expect("a query"), "{url}");
@@ -158,16 +158,4 @@ fn a_notice_has_an_answer_for_either_end() {
     }
     let refused = service_without_keys().logout(&honestly(&asked())[0].1, &known(&IDP), ID, NOW, SKEW);
     assert!(matches!(refused, Err(ProviderError::Internal(_))), "nobody can be answered without a key");
-}
-
-#[test]
-fn an_encrypted_name_is_not_heeded_and_the_identity_provider_is_told() {
-    let mut request = asked();
-    let namespace = crate::names::SAML;
-    request.name = Named::Other(format!("<saml:EncryptedID xmlns:saml=\"{namespace}\"></saml:EncryptedID>"));
-    for (binding, callback) in honestly(&request) {
-        let heard = service().logout(&callback, &known(&IDP), ID, NOW, SKEW).expect("it counts");
-        let BrowserLogout::Unheeded { step, .. } = heard else { panic!("{binding}: a notice") };
-        assert_eq!(taken(&step).1.status, ["Responder", "RequestUnsupported"], "{binding}");
-    }
 }

@@ -1,6 +1,6 @@
 //! What may be encrypted how, and that nothing is learnt from what cannot be decrypted.
 
-use usher_lab::scripted::saml::{Digest, Encryption, SamlKey, encrypt};
+use usher_lab::scripted::saml::{Digest, Encryption, SamlKey, encrypt, encrypt_name};
 
 use super::*;
 use crate::testing::OURS;
@@ -295,5 +295,43 @@ fn either_of_two_keys_of_ours_may_have_been_encrypted_to() {
                 keys.len()
             );
         }
+    }
+}
+
+/// SAML core 2.2.4. Whatever signs it, nobody but the identity provider can have chosen it, so that AES-CBC is taken, too.
+#[test]
+fn a_name_that_is_encrypted_by_itself_is_read_in_what_is_signed() {
+    let ours = |seal| encryption(seal, Transport::OaepMgf1p);
+    let to_other =
+        Encryption { to: SamlKey::rsa(2048).expect("a key"), ..ours(Seal::Gcm(128)).expect("a way") };
+    let within = Protection { encryption: ours(Seal::Gcm(256)), ..assertion_signed() };
+    let named = |plaintext: fn(&str) -> String, how: &Encryption| {
+        let mut response = honest();
+        let assertion = response.assertion.as_mut().expect("an assertion");
+        let subject = assertion.subject.as_mut().expect("a subject");
+        let name = subject.name.take().expect("a name").xml(None);
+        subject.encrypted_name = Some(encrypt_name(&plaintext(&name), None, how).expect("encrypted"));
+        response
+    };
+    let plain = |name: &str| name.to_owned();
+    let (gcm, cbc) = (ours(Seal::Gcm(128)).expect("a way"), ours(Seal::Cbc(128)).expect("a way"));
+    for (name, response, protection, expected) in [
+        ("the assertion signed", named(plain, &gcm), assertion_signed(), Ok("alice-persistent")),
+        ("AES-CBC in a signed assertion", named(plain, &cbc), assertion_signed(), Ok("alice-persistent")),
+        ("AES-CBC in a signed response", named(plain, &cbc), response_signed(), Ok("alice-persistent")),
+        ("encrypted twice", named(plain, &gcm), within, Ok("alice-persistent")),
+        ("nothing signed", named(plain, &gcm), Protection::default(), Err("Unproven(Unsigned)")),
+        ("to another", named(plain, &to_other), assertion_signed(), Err("nobody")),
+        (
+            "no NameID",
+            named(|name| name.replace("NameID", "BaseID"), &gcm),
+            assertion_signed(),
+            Err("nobody"),
+        ),
+        ("two of them", named(|name| name.repeat(2), &gcm), assertion_signed(), Err("nobody")),
+    ] {
+        let xml = response.xml(&protection).expect("a response");
+        let expected = expected.map(str::to_owned).map_err(str::to_owned);
+        assert_eq!(super::name(read(&xml)), expected, "{name}");
     }
 }
