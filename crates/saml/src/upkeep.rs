@@ -78,6 +78,8 @@ enum Way {
 
 #[derive(Debug)]
 struct Address {
+    /// What names it in the config.
+    key: &'static str,
     url: Url,
     ca_pem: Option<Vec<u8>>,
     /// For what is short.
@@ -142,10 +144,10 @@ impl Upkeep {
                 let known = first.map_or(Known::Nothing, |first| Known::One(Arc::from(first)));
                 (known, Way::File(path), stamp)
             }
-            Place::Url { url, ca_pem, refresh } => {
+            Place::Url { key, url, ca_pem, refresh } => {
                 let copy = cache_dir.as_deref().map(|directory| LastCopy::new(directory, id, &url));
                 let fetch = Fetch::new(url.clone(), ca_pem.as_deref(), PATIENCE, MAX_BYTES)?;
-                let address = Address { url, ca_pem, fetch, refresh, copy };
+                let address = Address { key, url, ca_pem, fetch, refresh, copy };
                 (Known::Nothing, Way::Url(Box::new(address)), None)
             }
         };
@@ -231,7 +233,7 @@ impl Upkeep {
                         looks.failures = looks.failures.saturating_add(1);
                         // Whatever is known: the next time it is to be sent whole.
                         looks.validators = Validators::default();
-                        self.tell_failure(&cause, "metadata_url");
+                        self.tell_failure(&cause, address.key);
                     }
                 }
                 self.pause(address.refresh, looks.failures, ctx)

@@ -62,7 +62,13 @@ pub(crate) enum Place {
     /// What it said when the section was read, and when the file was written then; nothing if it was too long to be read then.
     File { path: PathBuf, first: Option<Box<Idp>>, stamp: Option<Stamp> },
     /// To be fetched.
-    Url { url: Url, ca_pem: Option<Vec<u8>>, refresh: Duration },
+    Url {
+        /// What names it in the config.
+        key: &'static str,
+        url: Url,
+        ca_pem: Option<Vec<u8>>,
+        refresh: Duration,
+    },
 }
 
 /// What tells one content of a file from the next.
@@ -100,10 +106,10 @@ impl Source {
         let mut warn = |path: &str, message: &str| {
             warnings.push(ConfigProblem { path: path.to_owned(), message: message.to_owned() });
         };
-        if let Place::Url { .. } = &self.place {
+        if let Place::Url { key, .. } = &self.place {
             if self.signers.is_empty() {
                 warn(
-                    "metadata_url",
+                    key,
                     "is believed because of https alone: whoever can answer for its host signs in as anybody. If the \
                      metadata is signed, name the signer's certificate with `metadata_certificate_file`",
                 );
@@ -116,10 +122,8 @@ impl Source {
                 warn("metadata_cache_dir", &message);
             }
             if self.cache_dir.is_none() {
-                warn(
-                    "metadata_cache_dir",
-                    "is missing: after a restart, nobody signs in until `metadata_url` answers",
-                );
+                let message = format!("is missing: after a restart, nobody signs in until `{key}` answers");
+                warn("metadata_cache_dir", &message);
             }
         }
         warnings
@@ -273,7 +277,12 @@ fn entity_url(base: &str, entity_id: &Issuer) -> Result<Url, String> {
 /// RFC 3986, 2.3.
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-fn fetched(key: &str, url: &str, section: &Section, report: &mut impl FnMut(&str, String)) -> Option<Place> {
+fn fetched(
+    key: &'static str,
+    url: &str,
+    section: &Section,
+    report: &mut impl FnMut(&str, String),
+) -> Option<Place> {
     let is_signed = section.metadata_certificate_file.is_some();
     let url = check(address(url, is_signed), key, report);
     let refresh = match section.metadata_refresh.as_deref() {
@@ -290,7 +299,7 @@ fn fetched(key: &str, url: &str, section: &Section, report: &mut impl FnMut(&str
     if !is_readable {
         return None;
     }
-    Some(Place::Url { url: url?, ca_pem, refresh: refresh? })
+    Some(Place::Url { key, url: url?, ca_pem, refresh: refresh? })
 }
 
 fn address(written: &str, is_signed: bool) -> Result<Url, String> {

@@ -402,3 +402,15 @@ fn what_stands_on_https_alone_is_said() {
     let open = warned(json!({ "metadata_cache_dir": directory.path() }));
     assert_eq!(open, ["metadata_url", "metadata_cache_dir"], "everybody's");
 }
+
+#[test]
+fn what_is_warned_of_names_the_key_that_is_there() {
+    for key in ["metadata_url", "mdq_url"] {
+        let (_, source) =
+            Settings::read(json!({ (key): "https://idp.ac.cdl/", "idp": ENTITY })).expect("a section");
+        let warnings = source.warnings();
+        let warned: Vec<_> = warnings.iter().map(|warning| warning.path.as_str()).collect();
+        assert_eq!(warned, [key, "metadata_cache_dir"]);
+        assert!(warnings[1].message.contains(&format!("until `{key}` answers")), "{warnings:?}");
+    }
+}

@@ -89,7 +89,7 @@ impl World {
     }
 
     fn upkeep_in(&self, cache_dir: Option<PathBuf>) -> Upkeep {
-        let place = Place::Url { url: self.server.url(), ca_pem: None, refresh: HOUR };
+        let place = at(self.server.url());
         upkeep(place, cache_dir, vec![key_of(&OURS)])
     }
 
@@ -112,6 +112,10 @@ impl World {
         let entries = fs::read_dir(self.directory.path()).expect("a directory");
         entries.map(|entry| entry.expect("an entry").path()).collect()
     }
+}
+
+fn at(url: Url) -> Place {
+    Place::Url { key: "metadata_url", url, ca_pem: None, refresh: HOUR }
 }
 
 fn upkeep(place: Place, cache_dir: Option<PathBuf>, signers: Vec<IdpKey>) -> Upkeep {
@@ -286,7 +290,7 @@ async fn the_last_good_copy_outlives_a_restart_and_is_verified_again() {
     assert_eq!(known(&restarted, NOW), Ok("old"));
 
     let elsewhere = upkeep(
-        Place::Url { url: Url::parse("http://127.0.0.1:1/").expect("a URL"), ca_pem: None, refresh: HOUR },
+        at(Url::parse("http://127.0.0.1:1/").expect("a URL")),
         Some(world.directory.path().to_owned()),
         vec![key_of(&OURS)],
     );
@@ -339,7 +343,7 @@ async fn a_copy_that_usher_has_not_made_is_not_used_and_is_replaced() {
             let world = World::new(&signed()).await;
             let signers = || if is_signed { vec![key_of(&OURS)] } else { Vec::new() };
             let made = || {
-                let place = Place::Url { url: world.server.url(), ca_pem: None, refresh: HOUR };
+                let place = at(world.server.url());
                 upkeep(place, Some(world.directory.path().to_owned()), signers())
             };
             world.look_at(&made(), NOW).await;

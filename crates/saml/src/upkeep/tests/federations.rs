@@ -30,7 +30,7 @@ fn count(upkeep: &Upkeep, now: Timestamp) -> Result<usize, Unknown> {
 #[tokio::test]
 async fn a_federation_is_read_again_and_the_last_good_one_is_kept_over_failures_and_restarts() {
     let world = World::new(&federation(3)).await;
-    let place = || Place::Url { url: world.server.url(), ca_pem: None, refresh: HOUR };
+    let place = || at(world.server.url());
     let directory = || Some(world.directory.path().to_owned());
     let upkeep = upkeep_of_many(place(), directory());
     assert_eq!(count(&upkeep, NOW), Err(Unknown::NotYet));
@@ -77,7 +77,7 @@ async fn a_copy_of_a_federation_that_somebody_else_may_have_made_is_not_used() {
         let world = World::new(&federation(3)).await;
         let made = || {
             let signers = if is_signed { vec![key_of(&OURS)] } else { Vec::new() };
-            let place = Place::Url { url: world.server.url(), ca_pem: None, refresh: HOUR };
+            let place = at(world.server.url());
             let cache_dir = Some(world.directory.path().to_owned());
             upkeep_of(Source {
                 whose: Whose::Many(Filter::default()),
@@ -103,14 +103,14 @@ async fn a_federation_that_has_not_changed_is_not_sent_again() {
     let headers = vec![("etag".to_owned(), "\"one\"".to_owned())];
     let Reply::Answer { status, body, .. } = document(&text) else { panic!("an answer") };
     world.say(Reply::Answer { status, headers, body });
-    let upkeep = upkeep_of_many(Place::Url { url: world.server.url(), ca_pem: None, refresh: HOUR }, None);
+    let upkeep = upkeep_of_many(at(world.server.url()), None);
     world.look_at(&upkeep, NOW).await;
     world.say(Reply::new(304, "text/plain", ""));
     assert!(world.look_at(&upkeep, NOW).await > LEAST_PAUSE, "no failure");
     assert_eq!(count(&upkeep, NOW), Ok(3));
     let asked = world.asked.lock().unwrap_or_else(PoisonError::into_inner).clone();
     assert_eq!(asked, [None, Some("\"one\"".to_owned())]);
-    let restarted = upkeep_of_many(Place::Url { url: world.server.url(), ca_pem: None, refresh: HOUR }, None);
+    let restarted = upkeep_of_many(at(world.server.url()), None);
     world.look_at(&restarted, NOW).await;
     assert_eq!(count(&restarted, NOW), Err(Unknown::NotYet), "304 to whoever has nothing says nothing");
 }
@@ -153,7 +153,7 @@ fn made(instant: &str, count: usize) -> String {
 #[tokio::test]
 async fn a_document_that_was_replaced_does_not_come_back() {
     let world = World::new(&made("2026-01-01T00:00:00Z", 3)).await;
-    let place = || Place::Url { url: world.server.url(), ca_pem: None, refresh: HOUR };
+    let place = || at(world.server.url());
     let directory = || Some(world.directory.path().to_owned());
     let (many, one) = (upkeep_of_many(place(), directory()), world.upkeep());
     for upkeep in [&many, &one] {
@@ -192,7 +192,7 @@ async fn a_document_from_the_future_keeps_none_of_the_present_out() {
         ("a clock that is a little fast", "2026-01-01T00:05:00Z", true),
     ] {
         let world = World::new(&made(instant, 3)).await;
-        let place = || Place::Url { url: world.server.url(), ca_pem: None, refresh: HOUR };
+        let place = || at(world.server.url());
         let directory = || Some(world.directory.path().to_owned());
         let (many, one) = (upkeep_of_many(place(), directory()), world.upkeep());
         for upkeep in [&many, &one] {
@@ -254,8 +254,7 @@ async fn what_one_member_says_of_its_own_time_is_nothing_to_the_others() {
         let certificate = STRANGER.certificate_base64().expect("a certificate");
         let members = strangers(3, &certificate) + &member;
         let world = World::new(&aggregate(&members, &whole).expect("metadata")).await;
-        let upkeep =
-            upkeep_of_many(Place::Url { url: world.server.url(), ca_pem: None, refresh: HOUR }, None);
+        let upkeep = upkeep_of_many(at(world.server.url()), None);
         let pause = world.look_at(&upkeep, NOW).await;
         assert_eq!(count(&upkeep, NOW), Ok(3), "{name}");
         assert!(pause <= expected && pause >= expected / 10 * 9, "{name}: {pause:?}");
@@ -273,7 +272,7 @@ async fn a_document_that_has_expired_is_fetched_whole_though_the_server_says_tha
     };
     let world = World::new("").await;
     world.say(tagged(&until));
-    let upkeep = upkeep_of_many(Place::Url { url: world.server.url(), ca_pem: None, refresh: HOUR }, None);
+    let upkeep = upkeep_of_many(at(world.server.url()), None);
     world.look_at(&upkeep, NOW).await;
     world.say(Reply::new(304, "text/plain", ""));
     let end = NOW.plus(HOUR);

@@ -72,7 +72,7 @@ async fn happens_to_many() {
     let members = member + &expired + &strict.member("").expect("an entity");
     let text = usher_lab::scripted::saml::federation::aggregate(&members, &issue());
     let world = World::new(&text.expect("metadata")).await;
-    let place = || Place::Url { url: world.server.url(), ca_pem: None, refresh: HOUR };
+    let place = || at(world.server.url());
     let made = || upkeep_of_many(place(), Some(world.directory.path().to_owned()));
     let upkeep = made();
     world.look_at(&upkeep, NOW).await;
@@ -100,6 +100,22 @@ async fn happens_to_one() {
     fs::write(&path, signed()).expect("a file");
     let upkeep = upkeep(Place::File { path, first: None, stamp: None }, None, vec![key_of(&OURS)]);
     world.look_at(&upkeep, NOW).await;
+}
+
+#[tokio::test]
+async fn a_line_about_a_url_names_the_key_that_it_stands_at() {
+    for key in ["metadata_url", "mdq_url"] {
+        let lines = Lines::default();
+        let _guard = lines.of_this_thread();
+        let (_, source) = crate::config::Settings::read(
+            serde_json::json!({ (key): "https://127.0.0.1:1/", "idp": ENTITY }),
+        )
+        .expect("a section");
+        let world = World::new("").await;
+        world.look_at(&upkeep_of(source), NOW).await;
+        let told: Vec<_> = lines.of_upkeep().iter().map(|line| line["fields"]["key"].clone()).collect();
+        assert_eq!(told, [key]);
+    }
 }
 
 #[tokio::test]
