@@ -106,17 +106,26 @@ impl Source {
         let mut warn = |path: &str, message: &str| {
             warnings.push(ConfigProblem { path: path.to_owned(), message: message.to_owned() });
         };
-        if let Place::Url { key, .. } = &self.place {
-            if self.signers.is_empty() {
-                warn(
-                    key,
-                    "is believed because of https alone: whoever can answer for its host signs in as anybody. If the \
-                     metadata is signed, name the signer's certificate with `metadata_certificate_file`",
-                );
-            }
-            if let Some(Err(error)) = self.cache_dir.as_ref().map(tempfile::tempfile_in) {
-                warn("metadata_cache_dir", &format!("cannot be written to: {error}"));
-            }
+        let fetched_by = match &self.place {
+            Place::Url { key, .. } => Some(*key),
+            Place::File { .. } => None,
+        };
+        if let Some(key) = fetched_by.filter(|_| self.signers.is_empty()) {
+            warn(
+                key,
+                "is believed because of https alone: whoever can answer for its host signs in as anybody. If the metadata is \
+                 signed, name the signer's certificate with `metadata_certificate_file`",
+            );
+        }
+        // Of one identity provider by file there is none.
+        if let Some(Err(error)) = self.cache_dir.as_ref().map(tempfile::tempfile_in) {
+            let cost = match self.whose {
+                Whose::One(_) => "",
+                Whose::Many(_) => ", so that the federation's index has no place and nobody can sign in",
+            };
+            warn("metadata_cache_dir", &format!("cannot be written to: {error}{cost}"));
+        }
+        if let Some(key) = fetched_by {
             if let Some(who) = self.cache_dir.as_deref().and_then(regular::who_else_writes) {
                 let message = format!("{who}: give Usher a directory of its own, with mode 0700");
                 warn("metadata_cache_dir", &message);

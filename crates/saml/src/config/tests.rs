@@ -404,6 +404,25 @@ fn what_stands_on_https_alone_is_said() {
 }
 
 #[test]
+fn a_federation_needs_a_place_for_its_index_wherever_it_comes_from() {
+    let files = Files::new();
+    let missing = files.path("missing");
+    let by_file = json!({ "metadata_file": files.path("idp.xml"), "federation": {} });
+    let by_url = json!({ "metadata_url": "https://idp.ac.cdl/", "federation": {}, "metadata_certificate_file": files.path("cert.pem") });
+    for mut config in [by_file, by_url] {
+        config["metadata_cache_dir"] = missing.clone();
+        let (_, source) = Settings::read(config.clone()).expect("a valid section");
+        let warnings = source.warnings();
+        let [warning] = &warnings[..] else { panic!("{config}: {warnings:?}") };
+        assert_eq!(warning.path, "metadata_cache_dir", "{config}");
+        assert!(warning.message.contains("nobody can sign in"), "{config}: {warning:?}");
+        config["metadata_cache_dir"] = json!(files.0.path());
+        let (_, source) = Settings::read(config.clone()).expect("a valid section");
+        assert_eq!(source.warnings(), [], "{config}");
+    }
+}
+
+#[test]
 fn what_is_warned_of_names_the_key_that_is_there() {
     for key in ["metadata_url", "mdq_url"] {
         let (_, source) =
