@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::Value;
 use url::Url;
-use usher_core::{Backend, ConfigError, ConfigProblem, Descriptor, SsoProvider};
+use usher_core::{Backend, ConfigError, ConfigProblem, Descriptor, SsoProvider, Timestamp};
 use usher_http::Outgoing;
 
 use crate::{
@@ -47,7 +47,7 @@ impl Backend for CasBackend {
         Ok(Arc::new(CasProvider::new(descriptor, endpoints, settings, validator)))
     }
 
-    fn warnings(&self, config: &Value) -> Vec<ConfigProblem> {
+    fn warnings(&self, config: &Value, _now: Timestamp) -> Vec<ConfigProblem> {
         let is_in_the_clear = Settings::read(config.clone()).is_ok_and(|settings| settings.is_in_the_clear());
         let message =
             "is plain http: whoever sits between here and the CAS server can sign in as anybody; use https";

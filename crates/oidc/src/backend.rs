@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
 use url::Url;
-use usher_core::{Backend, ConfigError, ConfigProblem, Descriptor, SsoProvider};
+use usher_core::{Backend, ConfigError, ConfigProblem, Descriptor, SsoProvider, Timestamp};
 use usher_http::Outgoing;
 
 use crate::{
@@ -49,7 +49,7 @@ impl Backend for OidcBackend {
         Ok(Arc::new(OidcProvider::new(descriptor, &endpoints, settings, calls)))
     }
 
-    fn warnings(&self, config: &Value) -> Vec<ConfigProblem> {
+    fn warnings(&self, config: &Value, _now: Timestamp) -> Vec<ConfigProblem> {
         let Ok(settings) = Settings::read(config.clone()) else { return Vec::new() };
         let warning = |path: String, message: &str| ConfigProblem { path, message: message.to_owned() };
         let clear =

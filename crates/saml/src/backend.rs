@@ -5,7 +5,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::Value;
 use url::Url;
-use usher_core::{Backend, ConfigError, ConfigProblem, Descriptor, SsoProvider, provider::Document};
+use usher_core::{
+    Backend, ConfigError, ConfigProblem, Descriptor, SsoProvider, Timestamp, provider::Document,
+};
 
 use crate::{
     config::Settings, federation::Reader, hardening, processors::Processors, provider::SamlProvider,
@@ -51,12 +53,12 @@ impl Backend for SamlBackend {
         Ok(Some(Service::new(endpoints, Settings::read_ours(config)?).metadata()))
     }
 
-    fn warnings(&self, config: &Value) -> Vec<ConfigProblem> {
+    fn warnings(&self, config: &Value, now: Timestamp) -> Vec<ConfigProblem> {
         Settings::read(config.clone()).map_or_else(
             |_| Vec::new(),
             |(settings, source)| {
                 let mut warnings = settings.warnings();
-                warnings.extend(source.warnings());
+                warnings.extend(source.warnings(now));
                 warnings
             },
         )

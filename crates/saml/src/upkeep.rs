@@ -6,7 +6,9 @@
 //! else.
 
 pub(crate) mod copy;
+mod expiry;
 mod fetch;
+mod known;
 mod telling;
 
 use std::{
@@ -28,8 +30,10 @@ use crate::{
     regular,
 };
 use copy::LastCopy;
+use expiry::Expiry;
 use fetch::FetchError;
 pub(crate) use fetch::{Fetch, Fetched};
+use known::Known;
 pub(crate) use telling::chain;
 
 /// Between two looks at a file's date.
@@ -63,13 +67,6 @@ pub(crate) struct Upkeep {
     looks: Mutex<Looks>,
 }
 
-#[derive(Clone, Debug)]
-enum Known {
-    Nothing,
-    One(Arc<Idp>),
-    Many(Arc<Federation>),
-}
-
 #[derive(Debug)]
 enum Way {
     File(PathBuf),
@@ -98,6 +95,8 @@ struct Looks {
     failures: u32,
     /// Of the document that is known.
     validators: Validators,
+    /// Of what is known.
+    expiry: Expiry,
 }
 
 /// Why nobody can be sent to the identity provider.
@@ -151,7 +150,13 @@ impl Upkeep {
                 (Known::Nothing, Way::Url(Box::new(address)), None)
             }
         };
-        let looks = Looks { stamp, has_tried_copy: false, failures: 0, validators: Validators::default() };
+        let looks = Looks {
+            stamp,
+            has_tried_copy: false,
+            failures: 0,
+            validators: Validators::default(),
+            expiry: Expiry::default(),
+        };
         let (known, looks) = (RwLock::new(known), Mutex::new(looks));
         let newest = std::sync::Mutex::new(None);
         let provider = id.clone();
@@ -211,9 +216,17 @@ impl Upkeep {
     /// Looks at it anew. How long until the next time.
     pub(crate) async fn look(&self, ctx: &Ctx<'_>) -> Duration {
         let mut looks = self.looks.lock().await;
+        let pause = self.look_by(&mut looks, ctx).await;
+        if let Some(end) = looks.expiry.due(self.known().valid_until(), self.is_fetched(), ctx.now) {
+            self.tell_end(end);
+        }
+        pause
+    }
+
+    async fn look_by(&self, looks: &mut Looks, ctx: &Ctx<'_>) -> Duration {
         match &self.way {
             Way::File(path) => {
-                self.look_at_file(path, &mut looks, ctx.now).await;
+                self.look_at_file(path, looks, ctx.now).await;
                 if looks.failures == 0 { FILE_PAUSE } else { self.pause(LEAST_PAUSE, looks.failures, ctx) }
             }
             Way::Url(address) => {
@@ -233,7 +246,7 @@ impl Upkeep {
                         looks.failures = looks.failures.saturating_add(1);
                         // Whatever is known: the next time it is to be sent whole.
                         looks.validators = Validators::default();
-                        self.tell_failure(&cause, address.key);
+                        self.tell_failure(&cause, address.key, ctx.now);
                     }
                 }
                 self.pause(address.refresh, looks.failures, ctx)
@@ -283,7 +296,7 @@ impl Upkeep {
         }
         match taken {
             Ok(()) => self.tell_changed(),
-            Err(cause) => self.tell_failure(&cause, "metadata_file"),
+            Err(cause) => self.tell_failure(&cause, "metadata_file", now),
         }
     }
 
@@ -311,7 +324,7 @@ impl Upkeep {
         };
         match taken {
             Ok(()) => self.tell_copy_is_used(),
-            Err(cause) => self.tell_failure(&cause, "metadata_cache_dir"),
+            Err(cause) => self.tell_failure(&cause, "metadata_cache_dir", now),
         }
     }
 
@@ -387,6 +400,10 @@ impl Upkeep {
         Ok(Some(validators))
     }
 
+    fn is_fetched(&self) -> bool {
+        matches!(self.way, Way::Url(_))
+    }
+
     fn is_over(&self, now: Timestamp) -> bool {
         self.known().valid_until().is_some_and(|until| until <= now)
     }
@@ -401,7 +418,7 @@ impl Upkeep {
             return Err(LookError::Expired);
         }
         // Whoever writes a file has decided what is in it; on the way from a URL it may be what was true once.
-        if let Way::Url(_) = &self.way {
+        if self.is_fetched() {
             let before = self.known();
             let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
             if known.published().zip(*newest).is_some_and(|(new, newest)| new < newest) {
@@ -437,39 +454,6 @@ impl Upkeep {
             pause = pause.min(limit);
         }
         shortened(pause.max(LEAST_PAUSE), ctx.entropy)
-    }
-}
-
-impl Known {
-    fn valid_until(&self) -> Option<Timestamp> {
-        match self {
-            Self::Nothing => None,
-            Self::One(idp) => idp.valid_until,
-            Self::Many(federation) => federation.report.valid_until,
-        }
-    }
-
-    fn cache_duration(&self) -> Option<Duration> {
-        match self {
-            Self::Nothing => None,
-            Self::One(idp) => idp.cache_duration,
-            Self::Many(federation) => federation.report.cache_duration,
-        }
-    }
-
-    fn wants_signed_requests(&self) -> bool {
-        match self {
-            Self::Nothing | Self::Many(_) => false,
-            Self::One(idp) => idp.wants_signed_requests,
-        }
-    }
-
-    fn published(&self) -> Option<Timestamp> {
-        match self {
-            Self::Nothing => None,
-            Self::One(idp) => idp.published,
-            Self::Many(federation) => federation.report.published,
-        }
     }
 }
 

@@ -5,7 +5,9 @@ use std::{collections::BTreeMap, future::Future, sync::Arc, time::Duration};
 use ruma_common::ServerName;
 use tokio::sync::{Notify, Semaphore};
 use url::Url;
-use usher_core::{Entropy, ProviderId, Requirement, SsoProvider, mapping::Reserved, select::Chain};
+use usher_core::{
+    Entropy, ProviderId, Requirement, SsoProvider, Timestamp, mapping::Reserved, select::Chain,
+};
 use usher_homeserver::{Handoff, Homeserver, InvalidHomeserver};
 use usher_http::{BuildError, NoRelay, Outgoing, Relay};
 use usher_store::Store;
@@ -226,11 +228,12 @@ impl Providers {
     }
 
     /// Has every backend make its providers, for a portal at `portal`; what is wrong with a section is noted at its
-    /// path.
+    /// path, and what is doubtful in one at `now`.
     pub async fn build(
         configured: &[ProviderConfig],
         portal: &Url,
         backends: &Backends,
+        now: Timestamp,
         problems: &mut Problems,
     ) -> Self {
         let mut providers = Vec::new();
@@ -240,7 +243,7 @@ impl Providers {
             let endpoints = endpoints(portal, kind, &descriptor.id);
             match backend.build(descriptor.clone(), endpoints, section.clone()).await {
                 Ok(provider) => {
-                    for warning in backend.warnings(section) {
+                    for warning in backend.warnings(section, now) {
                         let separator = if warning.path.is_empty() { "" } else { "." };
                         problems.warn(format!("{path}.{kind}{separator}{}", warning.path), warning.message);
                     }

@@ -57,7 +57,7 @@ fn plain_http_to_another_machine_is_a_warning() {
         ("https://sso.ac.cdl/cas", &[]),
         ("http://127.0.0.1:8000/cas", &[]),
     ] {
-        let warnings = backend.warnings(&json!({ "base_url": base_url }));
+        let warnings = backend.warnings(&json!({ "base_url": base_url }), Timestamp::from_secs(0));
         let paths: Vec<_> = warnings.iter().map(|warning| warning.path.as_str()).collect();
         assert_eq!(paths, expected, "{base_url}");
     }

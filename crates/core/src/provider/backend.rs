@@ -10,6 +10,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::{Descriptor, Document, SsoProvider};
+use crate::Timestamp;
 
 /// One protocol. Registered by one line in the server's `registry.rs`.
 #[async_trait]
@@ -36,8 +37,8 @@ pub trait Backend: fmt::Debug + Send + Sync {
         Ok(None)
     }
 
-    /// What is allowed in a section that [`build`](Self::build) accepts, and probably not meant.
-    fn warnings(&self, _config: &Value) -> Vec<ConfigProblem> {
+    /// What is allowed in a section that [`build`](Self::build) accepts, and probably not meant, as things are at `now`.
+    fn warnings(&self, _config: &Value, _now: Timestamp) -> Vec<ConfigProblem> {
         Vec::new()
     }
 }

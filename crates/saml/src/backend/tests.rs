@@ -6,7 +6,7 @@ use serde_json::json;
 use usher_core::ProviderId;
 
 use super::*;
-use crate::testing::IDP;
+use crate::testing::{IDP, NOW};
 
 async fn built(config: Value) -> Result<Arc<dyn SsoProvider>, ConfigError> {
     let id = ProviderId::parse("corp").expect("an id");
@@ -25,6 +25,17 @@ async fn a_provider_is_built_without_its_identity_provider() {
     assert_eq!(provider.issuer().map(usher_core::Issuer::as_str), Some("https://idp.ac.cdl/idp"));
     let error = built(json!({ "metadata_file": directory.path() })).await.expect_err("no file");
     assert_eq!(error.problems[0].path, "metadata_file");
+}
+
+#[test]
+fn metadata_is_warned_of_that_has_expired_by_the_time_it_is_looked_at() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("idp.xml");
+    let until = "validUntil=\"2026-01-01T00:00:00Z\" entityID=";
+    fs::write(&path, IDP.metadata().expect("metadata").replacen("entityID=", until, 1)).expect("a file");
+    let warned = |now| backend(Reader::here()).warnings(&json!({ "metadata_file": path }), now);
+    assert_eq!(warned(NOW.minus(std::time::Duration::from_secs(1))), []);
+    assert_eq!(warned(NOW)[0].path, "metadata_file");
 }
 
 #[test]
@@ -56,7 +67,7 @@ async fn our_metadata_is_the_same_before_theirs_is_there() {
     fs::write(&path, IDP.metadata().expect("metadata")).expect("a file");
     let provider = built(config).await.expect("a provider");
     let entropy = usher_core::testing::SeededEntropy::new(1);
-    let ctx = usher_core::Ctx { now: crate::testing::NOW, skew: crate::testing::SKEW, entropy: &entropy };
+    let ctx = usher_core::Ctx { now: NOW, skew: crate::testing::SKEW, entropy: &entropy };
     let published = provider.document(&ctx, "metadata").await.expect("a document");
     assert_eq!(String::from_utf8(before.body), String::from_utf8(published.body));
     for (name, config) in [

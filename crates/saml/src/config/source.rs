@@ -9,14 +9,14 @@ use std::{
 use openssl::x509::X509;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use url::Url;
-use usher_core::{ConfigProblem, Issuer};
+use usher_core::{ConfigProblem, Issuer, Timestamp};
 
 use super::{Section, read::check};
 use crate::{
     federation::Filter,
     keys::IdpKey,
     metadata::{Idp, MAX_BYTES, MetadataError},
-    regular,
+    regular, time,
 };
 
 /// Keys that may sign metadata: two while one takes over from the other, and some more.
@@ -100,12 +100,18 @@ impl Source {
         }
     }
 
-    /// What is allowed, and should be meant.
-    pub(crate) fn warnings(&self) -> Vec<ConfigProblem> {
+    /// What is allowed at `now`, and should be meant.
+    pub(crate) fn warnings(&self, now: Timestamp) -> Vec<ConfigProblem> {
         let mut warnings = Vec::new();
         let mut warn = |path: &str, message: &str| {
             warnings.push(ConfigProblem { path: path.to_owned(), message: message.to_owned() });
         };
+        if let Some(until) = self.first().and_then(|idp| idp.valid_until).filter(|until| *until <= now) {
+            let until = time::format(until);
+            let message =
+                format!("has expired (`validUntil` {until}): nobody can sign in until there is a newer one");
+            warn("metadata_file", &message);
+        }
         let fetched_by = match &self.place {
             Place::Url { key, .. } => Some(*key),
             Place::File { .. } => None,

@@ -3,10 +3,10 @@
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
 use tempfile::TempDir;
-use usher_lab::scripted::saml::{SamlIdp, SamlKey};
+use usher_lab::scripted::saml::{SamlIdp, SamlKey, Signing, federation::Issue, instant};
 
 use super::*;
-use crate::testing::{ENTITY, IDP, OURS, STRANGER};
+use crate::testing::{ENTITY, IDP, NOW, OURS, SECONDS, STRANGER};
 
 /// A directory with what a section can name.
 struct Files(TempDir);
@@ -387,7 +387,7 @@ fn what_stands_on_https_alone_is_said() {
             config[key] = value.clone();
         }
         let (_, source) = Settings::read(config).expect("a valid section");
-        source.warnings().into_iter().map(|warning| warning.path).collect::<Vec<_>>()
+        source.warnings(NOW).into_iter().map(|warning| warning.path).collect::<Vec<_>>()
     };
     assert_eq!(warned(json!({})), ["metadata_url", "metadata_cache_dir"]);
     assert_eq!(
@@ -404,6 +404,22 @@ fn what_stands_on_https_alone_is_said() {
 }
 
 #[test]
+fn a_file_that_has_expired_is_warned_of() {
+    let files = Files::new();
+    for (seconds, expected) in
+        [(SECONDS + 1, None), (SECONDS, Some("2026-01-01T00:00:00Z")), (0, Some("1970-01-01"))]
+    {
+        let issue = Issue { valid_until: Some(instant(seconds)), ..Issue::signed_with(Signing::with(&OURS)) };
+        files.write("idp.xml", &IDP.signed_metadata(&issue).expect("metadata"));
+        let warnings = files.source(&json!({})).warnings(NOW);
+        let paths: Vec<_> = warnings.iter().map(|warning| warning.path.as_str()).collect();
+        assert_eq!(paths, expected.map(|_| "metadata_file").as_slice(), "{seconds}");
+        let says = |date: &str| warnings[0].message.contains(date);
+        assert!(expected.is_none_or(says), "{seconds}: {warnings:?}");
+    }
+}
+
+#[test]
 fn a_federation_needs_a_place_for_its_index_wherever_it_comes_from() {
     let files = Files::new();
     let missing = files.path("missing");
@@ -412,13 +428,13 @@ fn a_federation_needs_a_place_for_its_index_wherever_it_comes_from() {
     for mut config in [by_file, by_url] {
         config["metadata_cache_dir"] = missing.clone();
         let (_, source) = Settings::read(config.clone()).expect("a valid section");
-        let warnings = source.warnings();
+        let warnings = source.warnings(NOW);
         let [warning] = &warnings[..] else { panic!("{config}: {warnings:?}") };
         assert_eq!(warning.path, "metadata_cache_dir", "{config}");
         assert!(warning.message.contains("nobody can sign in"), "{config}: {warning:?}");
         config["metadata_cache_dir"] = json!(files.0.path());
         let (_, source) = Settings::read(config.clone()).expect("a valid section");
-        assert_eq!(source.warnings(), [], "{config}");
+        assert_eq!(source.warnings(NOW), [], "{config}");
     }
 }
 
@@ -427,7 +443,7 @@ fn what_is_warned_of_names_the_key_that_is_there() {
     for key in ["metadata_url", "mdq_url"] {
         let (_, source) =
             Settings::read(json!({ (key): "https://idp.ac.cdl/", "idp": ENTITY })).expect("a section");
-        let warnings = source.warnings();
+        let warnings = source.warnings(NOW);
         let warned: Vec<_> = warnings.iter().map(|warning| warning.path.as_str()).collect();
         assert_eq!(warned, [key, "metadata_cache_dir"]);
         assert!(warnings[1].message.contains(&format!("until `{key}` answers")), "{warnings:?}");

@@ -1,8 +1,10 @@
 //! What the log says of metadata: every line names the provider it is about, since an operator may have several, and federations have
 //! no other name.
 
-use super::{Known, LookError, Upkeep};
-use crate::federation::Federation;
+use usher_core::Timestamp;
+
+use super::{LookError, Upkeep, expiry::End, known::Known};
+use crate::{federation::Federation, time};
 
 impl Upkeep {
     pub(super) fn tell_read(&self, federation: &Federation) {
@@ -72,10 +74,28 @@ impl Upkeep {
         );
     }
 
+    pub(super) fn tell_end(&self, end: End) {
+        let (provider, idp) = (&self.provider, &self.whose);
+        match end {
+            End::Near(until) => tracing::warn!(
+                provider.id = %provider,
+                %idp,
+                valid_until = time::format(until),
+                "the metadata expires soon, and then nobody signs in there until there is a newer one"
+            ),
+            End::Past(until) => tracing::warn!(
+                provider.id = %provider,
+                %idp,
+                valid_until = time::format(until),
+                "the metadata has expired, so that nobody signs in there until there is a newer one"
+            ),
+        }
+    }
+
     /// `key` of the config says where to look.
-    pub(super) fn tell_failure(&self, cause: &LookError, key: &str) {
+    pub(super) fn tell_failure(&self, cause: &LookError, key: &str, now: Timestamp) {
         let (provider, idp, cause) = (&self.provider, &self.whose, chain(cause));
-        if matches!(self.known(), Known::Nothing) {
+        if matches!(self.known(), Known::Nothing) || self.is_over(now) {
             tracing::error!(
                 provider.id = %provider,
                 %idp,

@@ -19,6 +19,7 @@ use super::THIS_PROGRAM;
 use crate::config::ProviderConfig;
 use crate::{
     app::{Homeservers, Providers},
+    clock::{Clock as _, SystemClock},
     config::{self, Config, Draft, Problems},
     registry::Backends,
 };
@@ -80,7 +81,9 @@ impl ConfigFile {
         let mut problems = Problems::default();
         let document = config::load(&self.path, self.environment.iter().cloned(), &mut problems)?;
         let draft = Draft::read(document, &directory, &backends, &mut problems);
-        let providers = Providers::build(&draft.providers, &draft.portal(), &backends, &mut problems).await;
+        let providers =
+            Providers::build(&draft.providers, &draft.portal(), &backends, SystemClock.now(), &mut problems)
+                .await;
         providers.check_issuers(&draft, &mut problems);
         let homeservers = Homeservers::build(&draft.homeservers, &draft.reserved(), &outgoing, &mut problems);
         let (config, warnings) = draft.finish(problems).map_err(invalid)?;

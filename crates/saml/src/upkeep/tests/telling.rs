@@ -102,6 +102,85 @@ async fn happens_to_one() {
     world.look_at(&upkeep, NOW).await;
 }
 
+/// What is said at each of these moments, by hours from now, of metadata that ends after so many days.
+async fn told_at(world: &World, upkeep: &Upkeep, hours: &[u32]) -> Vec<Vec<&'static str>> {
+    let mut told = Vec::new();
+    for hour in hours {
+        let lines = Lines::default();
+        let _guard = lines.of_this_thread();
+        world.look_at(upkeep, NOW.plus(HOUR * *hour)).await;
+        let lines = lines.of_upkeep();
+        let ends = lines.iter().filter(|line| line["fields"]["valid_until"].is_string());
+        told.push(
+            ends.map(|line| {
+                assert_eq!(
+                    (line["level"].as_str(), line["fields"]["provider.id"].as_str()),
+                    (Some("WARN"), Some("corp"))
+                );
+                let message = line["fields"]["message"].as_str().unwrap_or_default();
+                if message.contains("expires soon") { "near" } else { "past" }
+            })
+            .collect(),
+        );
+    }
+    told
+}
+
+fn until(days: u64) -> String {
+    IDP.signed_metadata(&Issue { valid_until: Some(instant(SECONDS + days * 86_400)), ..issue() })
+        .expect("metadata")
+}
+
+#[tokio::test]
+async fn the_end_of_a_file_is_told_before_and_when_it_is_there_though_the_file_does_not_change() {
+    let world = World::new("").await;
+    let path = world.directory.path().join("idp.xml");
+    fs::write(&path, until(5)).expect("a file");
+    let upkeep =
+        upkeep(Place::File { path: path.clone(), first: None, stamp: None }, None, vec![key_of(&OURS)]);
+    let told = told_at(&world, &upkeep, &[0, 47, 48, 49, 71, 72, 119, 120, 121, 143, 144]).await;
+    let (near, past) = (vec!["near"], vec!["past"]);
+    let nothing = Vec::new;
+    let expected = [
+        nothing(),
+        nothing(),
+        near.clone(),
+        nothing(),
+        nothing(),
+        near.clone(),
+        near,
+        past.clone(),
+        nothing(),
+        nothing(),
+        past,
+    ];
+    assert_eq!(told, expected);
+    fs::write(&path, until(30)).expect("a file");
+    assert_eq!(told_at(&world, &upkeep, &[145, 146]).await, [nothing(), nothing()], "a newer one");
+}
+
+#[tokio::test]
+async fn what_is_renewed_in_time_is_not_told_to_end() {
+    let world = World::new(&until(2)).await;
+    let fetched = world.upkeep();
+    let told = told_at(&world, &fetched, &[0, 23]).await;
+    assert_eq!(told, [Vec::<&str>::new(), Vec::new()], "it never lives for long");
+    world.say(document(&until(3)));
+    assert_eq!(told_at(&world, &fetched, &[24]).await, [Vec::<&str>::new()], "renewed");
+    assert_eq!(
+        told_at(&world, &fetched, &[47, 48]).await,
+        [vec![], vec!["near"]],
+        "half of its life is over"
+    );
+    world.say(Reply::Cut);
+    let lines = Lines::default();
+    assert_eq!(told_at(&world, &fetched, &[72]).await, [vec!["past"]]);
+    let _guard = lines.of_this_thread();
+    world.look_at(&fetched, NOW.plus(HOUR * 73)).await;
+    let levels: Vec<_> = lines.of_upkeep().iter().map(|line| line["level"].clone()).collect();
+    assert_eq!(levels, ["ERROR"], "nothing that is known is used");
+}
+
 #[tokio::test]
 async fn a_line_about_a_url_names_the_key_that_it_stands_at() {
     for key in ["metadata_url", "mdq_url"] {
