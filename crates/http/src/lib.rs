@@ -9,13 +9,15 @@
 mod public;
 mod relay;
 
-use std::{sync::Arc, time::Duration};
+use std::{error::Error, io, sync::Arc, time::Duration};
 
 use reqwest::{
     Certificate, Client, ClientBuilder,
     header::{HeaderMap, HeaderName, HeaderValue},
     redirect::Policy,
 };
+
+use rustls::{CertificateError, OtherError};
 
 pub use hyper::{StatusCode, body::Bytes};
 pub use public::is_public;
@@ -169,6 +171,17 @@ impl Outgoing {
 }
 
 impl SendError {
+    /// Whether the server's certificate is refused because it is an authority's, as one is that `openssl req -x509` makes: what is
+    /// trusted to issue certificates is not taken for a server's own.
+    #[must_use]
+    pub fn is_authority_for_server(&self) -> bool {
+        let Self::NotConnected(error) = self else { return false };
+        let found = error.source().and_then(tls_error);
+        // rustls has no name for it, and passes on webpki's.
+        matches!(found, Some(rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(cause))))
+            if cause.to_string() == "CaUsedAsEndEntity")
+    }
+
     fn from_reqwest(error: reqwest::Error) -> Self {
         let error = error.without_url();
         // A connect timeout is a connect error too: nothing was sent.
@@ -177,5 +190,16 @@ impl SendError {
         } else {
             Self::Ambiguous(error)
         }
+    }
+}
+
+/// What TLS said, within what others made of it. An I/O error is not the source of what it was made of: it has it inside.
+fn tls_error<'a>(cause: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
+    if let Some(found) = cause.downcast_ref::<rustls::Error>() {
+        return Some(found);
+    }
+    match cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        Some(inside) => tls_error(inside),
+        None => cause.source().and_then(tls_error),
     }
 }

@@ -31,9 +31,21 @@ pub(crate) enum Fetched {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FetchError {
     #[error("the document cannot be fetched")]
-    Send(#[from] SendError),
+    Send(#[source] SendError),
+    #[error(
+        "the server's certificate is that of an authority (CA:TRUE), which is not taken for a server's own: have the server use \
+         one that an authority has issued, and name that authority with `metadata_ca_file`; or one that it has signed itself \
+         with basicConstraints=CA:FALSE, which may stand in `metadata_ca_file` itself"
+    )]
+    Authority,
     #[error("the server answered {0} instead of the document; redirects are not followed")]
     Status(u16),
+}
+
+impl From<SendError> for FetchError {
+    fn from(error: SendError) -> Self {
+        if error.is_authority_for_server() { Self::Authority } else { Self::Send(error) }
+    }
 }
 
 impl FetchError {

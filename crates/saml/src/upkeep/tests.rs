@@ -2,6 +2,7 @@
 
 mod federations;
 mod telling;
+mod trust;
 
 use std::{
     fs,
