@@ -46,7 +46,7 @@ impl Federation {
         let certificate = tokio::task::spawn_blocking(move || write(&path, entities)).await??;
         let job = json!({
             "from": { "File": directory.path().join("federation.xml") },
-            "signers": [certificate], "filter": { "idps": [], "registered_by": [] }, "now": 0,
+            "signers": [certificate], "filter": { "idps": [], "registered_by": [] }, "is_unsigned": false, "now": 0,
         });
         let bytes = fs::metadata(directory.path().join("federation.xml"))?.len();
         let mut readings = Vec::new();

@@ -29,8 +29,13 @@ pub struct Device {
 impl Synapse {
     /// `GET /account/whoami`; `None` if the token is not (or no longer) valid.
     pub async fn whoami(&self, access_token: &str) -> anyhow::Result<Option<WhoAmI>> {
-        let path = "_matrix/client/v3/account/whoami";
-        match self.call(Method::GET, path, Some(access_token), None).await? {
+        let ask = || self.call(Method::GET, "_matrix/client/v3/account/whoami", Some(access_token), None);
+        let mut answer = ask().await?;
+        // A request in the middle of which the token goes: Synapse has found it, and finds it no more.
+        if answer.0 == StatusCode::NOT_FOUND {
+            answer = ask().await?;
+        }
+        match answer {
             (StatusCode::OK, body) => Ok(Some(serde_json::from_value(body).context("whoami's answer")?)),
             (StatusCode::UNAUTHORIZED, _) => Ok(None),
             (status, body) => bail!("whoami: {status} {body}"),
