@@ -23,7 +23,7 @@ use usher_core::{Issuer, Timestamp};
 use crate::{
     gate::{self, GateError},
     keys::{IdpKey, KeyError},
-    names::{MD, MDRPI},
+    names::{DS, MD, MDRPI},
     time,
     xml::{SchemaError, is},
 };
@@ -32,6 +32,8 @@ use crate::{
 pub(crate) const MAX_BYTES: usize = 1024 * 1024;
 /// The longest pattern of a scope.
 const MAX_PATTERN: usize = 256;
+/// As much of a name as anybody reads.
+const MAX_TOLD: usize = 200;
 /// The longest that a process of its own reads, in bytes.
 pub(crate) const MAX_FEDERATION_BYTES: usize = 128 * 1024 * 1024;
 
@@ -126,6 +128,14 @@ pub(crate) enum MetadataError {
     NotMetadata,
     #[error("has no SAML 2.0 identity provider `{0}`")]
     NoSuchEntity(String),
+    #[error("has no SAML 2.0 identity provider `{0}`, but `{1}`; if that is meant, name it with `idp`")]
+    Another(String, String),
+    #[error(
+        "is the metadata of a service provider, perhaps Usher's own; what is needed is the identity provider's"
+    )]
+    ServiceProvider,
+    #[error("has no SAML 2.0 identity provider")]
+    Nobody,
     #[error("has {0} SAML 2.0 identity providers; name the one that is meant with `idp`")]
     NotOne(usize),
     #[error("has the identity provider `{0}` several times")]
@@ -144,6 +154,8 @@ pub(crate) enum MetadataError {
     NoEndpoint,
     #[error("has a shibmd:Scope that is no regular expression, or more of them than anybody needs")]
     Scope,
+    #[error("is not signed, though `metadata_certificate_file` says by whom it should be")]
+    Unsigned,
     #[error("is not signed as metadata is: {0}")]
     Signature(#[from] GateError),
     #[error("is not signed by a key of `metadata_certificate_file`")]
@@ -241,7 +253,11 @@ pub(crate) fn trusted<'a>(
     if signers.is_empty() {
         return Ok(Cow::Borrowed(text));
     }
-    let algorithm = gate::pass_metadata(text, &parse(text, bounds)?)?;
+    let document = parse(text, bounds)?;
+    if !document.descendants().any(|node| is(node, DS, "Signature")) {
+        return Err(MetadataError::Unsigned);
+    }
+    let algorithm = gate::pass_metadata(text, &document)?;
     let signed = signature::signed(text, algorithm, signers).ok_or(MetadataError::Signer)?;
     Ok(Cow::Owned(signed))
 }
@@ -290,16 +306,38 @@ fn find<'a, 'input>(root: Node<'a, 'input>, wanted: Option<&str>) -> Result<Node
             let mut found = idps.filter(|idp| idp.attribute("entityID") == Some(wanted));
             match (found.next(), found.next()) {
                 (Some(only), None) => Ok(only),
-                (None, _) => Err(MetadataError::NoSuchEntity(wanted.to_owned())),
+                (None, _) => Err(missing(root, wanted)),
                 (Some(_), Some(_)) => Err(MetadataError::Twice(wanted.to_owned())),
             }
         }
         None => match (idps.next(), idps.count()) {
             (Some(only), 0) => Ok(only),
-            (None, _) => Err(MetadataError::NotOne(0)),
+            (None, _) if is_service_provider(root) => Err(MetadataError::ServiceProvider),
+            (None, _) => Err(MetadataError::Nobody),
             (Some(_), others) => Err(MetadataError::NotOne(others + 1)),
         },
     }
+}
+
+/// Why there is no `wanted`. An entity id that is nearly that, or the only one, is told, since it may have been meant.
+fn missing(root: Node<'_, '_>, wanted: &str) -> MetadataError {
+    let names: Vec<_> =
+        root.descendants().filter(is_entity).filter_map(|idp| idp.attribute("entityID")).collect();
+    let plain = |name: &str| name.trim_end_matches('/').to_lowercase();
+    let near = names.iter().find(|name| plain(name) == plain(wanted));
+    match (near, &names[..]) {
+        (Some(near), _) | (None, [near]) => {
+            let near = near.chars().filter(|c| !c.is_control()).take(MAX_TOLD).collect();
+            MetadataError::Another(wanted.to_owned(), near)
+        }
+        (None, []) if is_service_provider(root) => MetadataError::ServiceProvider,
+        (None, _) => MetadataError::NoSuchEntity(wanted.to_owned()),
+    }
+}
+
+/// Whether it is of a service provider and nobody else.
+fn is_service_provider(root: Node<'_, '_>) -> bool {
+    is(root, MD, "EntityDescriptor") && root.children().any(|child| is(child, MD, "SPSSODescriptor"))
 }
 
 /// The earliest `validUntil` of an entity, its role and everything around it (SAML metadata 2.3.1): an expired whole has no

@@ -382,7 +382,9 @@ fn read_file(
     };
     match Idp::read_signed(&document, wanted, signers) {
         Ok(idp) => Some(idp),
-        Err(error @ (MetadataError::NoSuchEntity(_) | MetadataError::NotOne(2..))) => {
+        Err(
+            error @ (MetadataError::NoSuchEntity(_) | MetadataError::Another(..) | MetadataError::NotOne(_)),
+        ) => {
             report("idp", format!("{} {error}", path.display()));
             None
         }

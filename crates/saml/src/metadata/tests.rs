@@ -115,12 +115,37 @@ fn of_several_entities_the_named_one_counts() {
     assert_eq!(found(&aggregate(&[sp, &old, &own]), None), Ok(ENTITY.to_owned()), "the only one of SAML 2.0");
     for (name, text, wanted, expected) in [
         ("two and no name", both.as_str(), None, "NotOne"),
-        ("none", &aggregate(&[sp, &old]), None, "NotOne"),
-        ("another name", own.as_str(), Some("https://idp.ac.cdl/IDP"), "NoSuchEntity"),
-        ("a service", &aggregate(&[sp, &own]), Some("https://sp.example"), "NoSuchEntity"),
-        ("one of SAML 1.1", &aggregate(&[&old, &own]), Some("https://old.example/idp"), "NoSuchEntity"),
+        ("none", &aggregate(&[sp, &old]), None, "Nobody"),
+        ("a service alone", sp, None, "ServiceProvider"),
+        ("a service alone, and a name", sp, Some(ENTITY), "ServiceProvider"),
+        ("another name", own.as_str(), Some("https://idp.ac.cdl/IDP"), "Another"),
+        ("another name of several", both.as_str(), Some("https://third.example/idp"), "NoSuchEntity"),
+        ("a name that nobody has", &aggregate(&[sp]), Some(ENTITY), "NoSuchEntity"),
+        ("a service", &aggregate(&[sp, &own]), Some("https://sp.example"), "Another"),
+        ("one of SAML 1.1", &aggregate(&[&old, &own]), Some("https://old.example/idp"), "Another"),
     ] {
         assert_eq!(found(text, wanted), Err(expected.to_owned()), "{name}");
+    }
+}
+
+#[test]
+fn a_name_that_is_nearly_right_is_told() {
+    let several = format!(
+        "<md:EntitiesDescriptor xmlns:md=\"urn:oasis:names:tc:SAML:2.0:metadata\">{}{}</md:EntitiesDescriptor>",
+        metadata(),
+        metadata().replace(ENTITY, "https://other.example/&#10;idp/")
+    );
+    for (name, text, wanted, told) in [
+        ("a slash more", &several, "https://idp.ac.cdl/idp/", Some("`https://idp.ac.cdl/idp`")),
+        ("a slash less", &several, "https://other.example/\nidp", Some("`https://other.example/idp/`")),
+        ("another case", &several, "https://IDP.ac.cdl/idp", Some("`https://idp.ac.cdl/idp`")),
+        ("quite another", &several, "https://idp.ac.cdl/sso", None),
+        ("the only one", &metadata(), "https://idp.ac.cdl/sso", Some("`https://idp.ac.cdl/idp`")),
+    ] {
+        let said = Idp::read(text.as_bytes(), Some(wanted)).expect_err("another").to_string();
+        assert!(said.contains(&format!("`{wanted}`")), "{name}: {said}");
+        assert_eq!(said.contains(", but "), told.is_some(), "{name}: {said}");
+        assert!(told.is_none_or(|told| said.contains(told)), "{name}: {said}");
     }
 }
 
