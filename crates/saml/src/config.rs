@@ -16,6 +16,7 @@ use crate::{
     metadata::Idp,
     names::{FORMAT_EMAIL, FORMAT_PERSISTENT, FORMAT_TRANSIENT, FORMAT_UNSPECIFIED},
     person::{Naming, ScopeCheck, SubjectSource},
+    regular,
     response::{Policy, Signed},
 };
 pub(crate) use source::{Place, Source, Stamp, Whose};
@@ -134,6 +135,8 @@ pub(crate) struct Settings {
     /// `None`: the address of our metadata.
     pub(crate) entity_id: Option<String>,
     pub(crate) keys: Vec<OwnKey>,
+    /// Which of them are private no more, since everybody on this machine can read them.
+    pub(crate) open_keys: Vec<usize>,
     pub(crate) request_binding: Option<RequestBinding>,
     /// `IDPList`; empty: none.
     pub(crate) offered_idps: Vec<String>,
@@ -189,8 +192,11 @@ impl Settings {
             problems.push(ConfigProblem { path: path.to_owned(), message });
         };
         let signs_requests = section.signs_requests();
-        let entity_id = check(entity_id(section.entity_id), "entity_id", &mut report);
+        let theirs = idp.map(|idp| idp.entity_id.as_str()).or(section.idp.as_deref());
+        let entity_id = check(entity_id(section.entity_id, theirs), "entity_id", &mut report);
         let keys = keys(&section.keys, &mut report);
+        let is_open = |(_, key): &(usize, &KeySection)| regular::is_for_all_to_read(&key.key_file);
+        let open_keys = section.keys.iter().enumerate().filter(is_open).map(|(index, _)| index).collect();
         if section.sign_requests == Some(true) && section.keys.is_empty() {
             report("sign_requests", "needs a key; give it one in `keys`".to_owned());
         }
@@ -237,6 +243,7 @@ impl Settings {
                     entity_id,
                     signs_requests,
                     keys,
+                    open_keys,
                     request_binding: section.request_binding,
                     offered_idps: section.offer_idps,
                     is_passive: section.is_passive,
@@ -271,6 +278,10 @@ impl Settings {
         let mut warn = |path: &str, message: &str| {
             warnings.push(ConfigProblem { path: path.to_owned(), message: message.to_owned() });
         };
+        for index in &self.open_keys {
+            let path = format!("keys[{index}].key_file");
+            warn(&path, "names a file that everybody on this machine can read; chmod o-r it");
+        }
         if self.policy.allows_rsa_1_5 {
             warn(
                 "allow_rsa_1_5",
@@ -330,10 +341,15 @@ fn check_against(
     }
 }
 
-fn entity_id(written: Option<String>) -> Result<Option<String>, String> {
+fn entity_id(written: Option<String>, theirs: Option<&str>) -> Result<Option<String>, String> {
     let Some(written) = written else { return Ok(None) };
     if written.trim() != written {
         return Err("has blanks at its ends".to_owned());
+    }
+    if Some(written.as_str()) == theirs {
+        return Err(
+            "is the identity provider's; this one is Usher's own name, which may be left out".to_owned()
+        );
     }
     // SAML core 8.3.6: a URI of at most 1,024 characters.
     Issuer::parse(written.as_str())
@@ -365,6 +381,9 @@ fn keys(sections: &[KeySection], report: &mut impl FnMut(&str, String)) -> Optio
             (name, format!("{} {error}", path.display()))
         });
         match pair {
+            Ok(pair) if keys.iter().any(|earlier: &OwnKey| earlier.is_same_pair(&pair)) => {
+                report(&format!("keys[{index}]"), "is an earlier pair once more; leave it out".to_owned());
+            }
             Ok(pair) => keys.push(pair),
             Err((name, message)) => report(&format!("keys[{index}].{name}"), message),
         }

@@ -133,6 +133,13 @@ impl OwnKey {
     }
 }
 
+impl OwnKey {
+    /// Whether both are one key in one certificate.
+    pub(crate) fn is_same_pair(&self, other: &Self) -> bool {
+        self.certificate == other.certificate && self.private.public_eq(&other.private)
+    }
+}
+
 impl fmt::Debug for IdpKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("IdpKey").field("kind", &self.kind).finish_non_exhaustive()

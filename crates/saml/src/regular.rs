@@ -53,6 +53,11 @@ fn is_ours_alone(found: &Metadata) -> bool {
     is_ours && found.permissions().mode() & OTHERS_WRITE == 0
 }
 
+/// Whether everybody on this machine can read the file at `path`.
+pub(crate) fn is_for_all_to_read(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|found| found.permissions().mode() & 0o004 != 0)
+}
+
 /// Why others may put files of their own into a directory; `None` if they may not, as far as this can be seen.
 pub(crate) fn who_else_writes(directory: &Path) -> Option<&'static str> {
     let found = std::fs::metadata(directory).ok()?;

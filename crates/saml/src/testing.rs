@@ -131,6 +131,7 @@ pub(crate) fn settings(keys: Vec<OwnKey>) -> Settings {
         entity_id: None,
         signs_requests: !keys.is_empty(),
         keys,
+        open_keys: Vec::new(),
         request_binding: None,
         name_id_format: Some(FORMAT_PERSISTENT.to_owned()),
         policy: policy(),

@@ -16,12 +16,17 @@ impl Files {
         let files = Self(tempfile::tempdir().expect("a directory"));
         files.write("idp.xml", &IDP.metadata().expect("metadata"));
         files.write("key.pem", &OURS.private_pem().expect("a key"));
+        files.mode("key.pem", 0o600);
         files.write("cert.pem", &OURS.certificate_pem().expect("a certificate"));
         files
     }
 
     fn write(&self, name: &str, content: &str) {
         fs::write(self.0.path().join(name), content).expect("a file");
+    }
+
+    fn mode(&self, name: &str, mode: u32) {
+        fs::set_permissions(self.0.path().join(name), fs::Permissions::from_mode(mode)).expect("a mode");
     }
 
     fn path(&self, name: &str) -> Value {
@@ -105,6 +110,8 @@ fn each_mistake_is_told_at_its_key() {
     let unsigned = SamlIdp { keys: Vec::new(), ..IDP.clone() };
     files.write("unsigned.xml", &unsigned.metadata().expect("metadata"));
     files.write("post.xml", &IDP.metadata().expect("metadata").replace("HTTP-Redirect", "HTTP-Other"));
+    let ours = crate::testing::service().metadata().body;
+    files.write("ours.xml", &String::from_utf8(ours).expect("text"));
     let key = |key: &str, certificate: &str| json!([{ "key_file": files.path(key), "certificate_file": files.path(certificate) }]);
     let good = files.pair();
     for (name, section, path) in [
@@ -139,6 +146,10 @@ fn each_mistake_is_told_at_its_key() {
         ),
         ("a weak key", json!({ "keys": key("weak.pem", "weak-cert.pem") }), "keys[0].key_file"),
         ("a key that cannot decrypt", json!({ "keys": key("ec.pem", "cert.pem") }), "keys[0].key_file"),
+        ("a pair twice", json!({ "keys": [good, good] }), "keys[1]"),
+        ("our name is theirs", json!({ "entity_id": ENTITY }), "entity_id"),
+        ("our metadata for theirs", json!({ "metadata_file": files.path("ours.xml") }), "metadata_file"),
+        ("nearly their name", json!({ "idp": format!("{ENTITY}/") }), "idp"),
         ("four keys", json!({ "keys": [good, good, good, good] }), "keys"),
         ("another binding", json!({ "request_binding": "artifact" }), "request_binding"),
         (
@@ -266,6 +277,26 @@ fn what_is_allowed_and_not_wise_is_a_warning() {
         let paths: Vec<_> = warnings.iter().map(|warning| warning.path.as_str()).collect();
         assert_eq!(paths, expected, "{section}");
     }
+}
+
+#[test]
+fn a_key_that_everybody_can_read_is_warned_of() {
+    let files = Files::new();
+    for (mode, expected) in [(0o640, vec![]), (0o644, vec!["keys[0].key_file"])] {
+        files.mode("key.pem", mode);
+        let warnings = files.read(&json!({ "keys": [files.pair()] })).warnings();
+        let paths: Vec<_> = warnings.iter().map(|warning| warning.path.as_str()).collect();
+        assert_eq!(paths, expected, "{mode:o}");
+    }
+}
+
+#[test]
+fn metadata_that_nobody_signed_is_said_to_be_unsigned() {
+    let files = Files::new();
+    let section = files.section(&json!({ "metadata_certificate_file": files.path("cert.pem") }));
+    let error = Settings::read(section).expect_err("nobody signed it");
+    assert_eq!(error.problems[0].path, "metadata_file");
+    assert!(error.problems[0].message.contains("is not signed, though"), "{error:?}");
 }
 
 #[test]
