@@ -19,7 +19,7 @@ pub use child::run as read_federation;
 pub use reader::Reader;
 
 pub(crate) use index::{Federation, IndexError, Key, Listed, Member};
-pub(crate) use job::{DocumentAt, Filter, Job, Validators};
+pub(crate) use job::{DocumentAt, Filter, Job, OLDER, Validators};
 pub(crate) use reader::{Loaded, PATIENCE, ReadError};
 
 /// A job without conditions.
@@ -31,6 +31,7 @@ pub(crate) fn anything() -> Job {
         signers: Vec::new(),
         filter: Filter::default(),
         is_unsigned: false,
+        newest: None,
         now,
     }
 }

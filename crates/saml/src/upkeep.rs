@@ -23,7 +23,9 @@ use usher_core::{ConfigError, Ctx, Entropy, Issuer, ProviderId, Timestamp};
 
 use crate::{
     config::{Place, Source, Stamp, Whose},
-    federation::{DocumentAt, Federation, Filter, IndexError, Job, Loaded, ReadError, Reader, Validators},
+    federation::{
+        DocumentAt, Federation, Filter, IndexError, Job, Loaded, OLDER, ReadError, Reader, Validators,
+    },
     keys::IdpKey,
     metadata::{Idp, MAX_BYTES, MetadataError},
     processors::{NotWorked, Processors},
@@ -119,7 +121,7 @@ enum LookError {
     Metadata(#[from] MetadataError),
     #[error("the document has expired")]
     Expired,
-    #[error("the document was made before the one that is known: somebody on the way may have kept it")]
+    #[error("the document {}", OLDER)]
     Older,
     #[error(transparent)]
     NotWorked(#[from] NotWorked),
@@ -380,7 +382,9 @@ impl Upkeep {
         };
         // The one that is named counts whatever it wants: who is to act is told.
         let is_unsigned = !self.signs_requests && matches!(self.whose, Whose::Many(_));
-        let job = Job { from, signers: self.signers.clone(), filter, is_unsigned, now };
+        // None has been known of a file.
+        let newest = *self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        let job = Job { from, signers: self.signers.clone(), filter, is_unsigned, newest, now };
         let federation = match self.reader.read(&job, self.directory.as_deref()).await? {
             Loaded::New(federation) => federation,
             Loaded::NotModified if self.is_over(now) => return Err(LookError::Expired),

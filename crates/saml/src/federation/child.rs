@@ -12,7 +12,7 @@ use usher_core::Timestamp;
 
 use super::{
     index::{Entry, Key, Member},
-    job::{Answer, DocumentAt, Filter, Job, Report, Unreached, Validators},
+    job::{Answer, DocumentAt, Filter, Job, OLDER, Report, Unreached, Validators},
     search,
 };
 use crate::{
@@ -145,10 +145,14 @@ fn read(document: &[u8], job: &Job) -> Result<Found, String> {
     if metadata::valid_until(root).map_err(|error| error.to_string())?.is_some_and(|until| until <= job.now) {
         return Err("has expired".to_owned());
     }
+    let published = metadata::published(root).map_err(|error| error.to_string())?;
+    if published.zip(job.newest).is_some_and(|(made, newest)| made < newest) {
+        return Err(OLDER.to_owned());
+    }
     let mut gathering = Gathering::default();
     // Of the whole alone: each member could have it read all the time.
     gathering.found.cache_duration = metadata::cache_duration(root).map_err(|error| error.to_string())?;
-    gathering.found.published = metadata::published(root).map_err(|error| error.to_string())?;
+    gathering.found.published = published;
     for entity in metadata::entities(&parsed).map_err(|error| error.to_string())? {
         gathering.see(entity, job);
     }

@@ -8,6 +8,9 @@ use usher_core::Timestamp;
 
 use crate::keys::IdpKey;
 
+/// What is wrong with a document that was made before `newest`, after "the document".
+pub(crate) const OLDER: &str = "was made before the one that is known: somebody on the way may have kept it";
+
 /// One document to read.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Job {
@@ -17,6 +20,8 @@ pub(crate) struct Job {
     pub(crate) filter: Filter,
     /// Whether identity providers are left out that want signed requests, because they would not get any.
     pub(crate) is_unsigned: bool,
+    /// When the newest was made that is known: an older one is refused before it takes the place of the copy.
+    pub(crate) newest: Option<Timestamp>,
     pub(crate) now: Timestamp,
 }
 

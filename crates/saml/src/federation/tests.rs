@@ -64,6 +64,7 @@ impl Place {
             signers: vec![key_of(&OURS)],
             filter,
             is_unsigned: false,
+            newest: None,
             now: NOW,
         }
     }

@@ -181,6 +181,10 @@ async fn a_document_that_was_replaced_does_not_come_back() {
     let restarted = upkeep_of_many(place(), directory());
     world.look_at(&restarted, later).await;
     assert_eq!(count(&restarted, later), Ok(5), "nor after a restart");
+    world.say(Reply::Cut);
+    let again = upkeep_of_many(place(), directory());
+    world.look_at(&again, later).await;
+    assert_eq!(count(&again, later), Ok(5), "nor after the next, by a copy of it");
 }
 
 #[tokio::test]
