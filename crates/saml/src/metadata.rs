@@ -258,6 +258,8 @@ pub(crate) fn trusted<'a>(
         return Err(MetadataError::Unsigned);
     }
     let algorithm = gate::pass_metadata(text, &document)?;
+    // libxml2 is about to have a tree of its own.
+    drop(document);
     let signed = signature::signed(text, algorithm, signers).ok_or(MetadataError::Signer)?;
     Ok(Cow::Owned(signed))
 }
@@ -356,7 +358,11 @@ pub(crate) fn valid_until(entity: Node<'_, '_>) -> Result<Option<Timestamp>, Met
 /// When the document around `node` was made (SAML metadata extensions for registration and publication information 2.2.1).
 pub(crate) fn published(node: Node<'_, '_>) -> Result<Option<Timestamp>, MetadataError> {
     let root = node.document().root_element();
-    let extensions = root.children().filter(|child| is(*child, MD, "Extensions"));
+    // They come first but for a signature (SAML metadata 2.3.1, 2.3.2), and a federation has ten thousand children behind them.
+    let first = root.children().filter(Node::is_element);
+    let extensions = first
+        .skip_while(|child| is(*child, DS, "Signature"))
+        .take_while(|child| is(*child, MD, "Extensions"));
     let mut infos =
         extensions.flat_map(|node| node.children()).filter(|node| is(*node, MDRPI, "PublicationInfo"));
     Ok(infos.next().map(|info| time::instant(info, "creationInstant")).transpose()?.flatten())
