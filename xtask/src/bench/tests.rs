@@ -103,6 +103,8 @@ async fn a_login_by_saml_is_measured_with_its_polls_and_in_floods() {
         "max_poll_cpu_ms",
         "p9999_poll_cpu_ms",
         "poll_wall_p999_ms",
+        "flood_max_poll_cpu_ms",
+        "flood_p9999_poll_cpu_ms",
         "gate_flood_p99_ratio",
         "gate_flood_per_s",
         "signature_flood_p99_ratio",

@@ -90,41 +90,28 @@ pub(super) fn check_metadata(text: &str) -> Result<(), GateError> {
 /// `<` in an attribute's value, and no quote in a tag but around one: up to the first of either, both see the same tags, and the
 /// attributes of a tag are not compared before it ends. What people are called, with `=` and quotes, stands between tags.
 fn has_more_attributes_than(most: usize, text: &str) -> bool {
-    // One step a byte: a federation's metadata has fifty million.
-    let (mut place, mut count) = (Place::Content, 0);
-    for byte in text.bytes() {
-        place = match (place, byte) {
-            (_, b'<') => {
-                count = 0;
-                Place::Opened
-            }
-            (Place::Opened, b'/' | b'!' | b'?') | (Place::Opened | Place::Tag, b'>') => Place::Content,
-            (Place::Opened | Place::Tag, b'"' | b'\'') => {
-                count += 1;
-                Place::Value(byte)
-            }
-            (Place::Opened, _) => Place::Tag,
-            (Place::Value(quote), _) if byte == quote => Place::Tag,
-            (Place::Content | Place::Tag | Place::Value(_), _) => place,
-        };
-        if count > most {
-            return true;
-        }
-    }
-    false
+    text.split('<').skip(1).any(|tag| attributes(tag.as_bytes()) > most)
 }
 
-/// Where in a text a byte stands.
-#[derive(Clone, Copy)]
-enum Place {
-    /// Between tags, in an end tag, or in what is no tag.
-    Content,
-    /// Right behind a `<`.
-    Opened,
-    /// In a start tag.
-    Tag,
-    /// In a value in these quotes.
-    Value(u8),
+/// How many values in quotes there are in `tag`, a tag without its `<`, up to its end. What is behind that, the most of a message, is
+/// not looked at.
+fn attributes(tag: &[u8]) -> usize {
+    if matches!(tag.first(), Some(b'/' | b'!' | b'?')) {
+        return 0;
+    }
+    let (mut count, mut open) = (0, None);
+    for &byte in tag {
+        match (open, byte) {
+            (None, b'>') => break,
+            (None, b'"' | b'\'') => {
+                open = Some(byte);
+                count += 1;
+            }
+            (Some(quote), _) if byte == quote => open = None,
+            (None | Some(_), _) => {}
+        }
+    }
+    count
 }
 
 /// <https://www.w3.org/TR/xml/#NT-Char>; surrogates cannot be in UTF-8. To the end, whatever comes before: so it takes a
