@@ -71,8 +71,11 @@ const OLD_PREFIXES: [&str; 2] = ["urn:mace:dir:attribute-def:", "urn:mace:terena
 /// What people call the attribute `formal`.
 pub(crate) fn name_of(formal: &str) -> Option<&'static str> {
     let old = OLD_PREFIXES.iter().find_map(|prefix| formal.strip_prefix(prefix));
-    let is_it = |&&(name, called): &&(&str, &str)| name == formal || old == Some(called);
-    NAMES.iter().find(is_it).map(|(_, called)| *called)
+    let found = match old {
+        Some(old) => NAMES.iter().find(|(_, called)| *called == old),
+        None => NAMES.iter().find(|(name, _)| *name == formal),
+    };
+    found.map(|(_, called)| *called)
 }
 
 /// Whether an attribute is named as SAML 1.1 had it.
