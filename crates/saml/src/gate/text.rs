@@ -72,9 +72,7 @@ pub(super) fn check_metadata(text: &str) -> Result<(), GateError> {
     for (at, _) in text.match_indices('=') {
         let before = &text[end..at];
         end = at + 1;
-        let ends = |c: char| BLANKS.contains(&c) || matches!(c, '<' | '>' | '/' | '"' | '\'' | '&');
-        let name = before.trim_end_matches(BLANKS).rsplit(ends).next().unwrap_or_default();
-        let Some(prefix) = name.strip_prefix("xmlns") else { continue };
+        let Some(prefix) = last_name(before).strip_prefix("xmlns") else { continue };
         if !prefixes.contains(&prefix) {
             prefixes.push(prefix);
         }
@@ -119,7 +117,7 @@ fn attributes(tag: &[u8]) -> usize {
 fn has_only_characters(text: &str) -> bool {
     let is_control = |byte: u8| byte < b' ' && byte != b'\t' && byte != b'\n' && byte != b'\r';
     let has_control = text.bytes().fold(false, |has, byte| has | is_control(byte));
-    !has_control && !text.contains('\u{FFFE}') && !text.contains('\u{FFFF}')
+    !has_control && (text.is_ascii() || !text.contains(['\u{FFFE}', '\u{FFFF}']))
 }
 
 /// No reference to what is no character (<https://www.w3.org/TR/xml/#wf-Legalchar>): `roxmltree` puts another in its place.
@@ -149,9 +147,7 @@ impl<'text> Namespaces<'text> {
     /// <https://www.w3.org/TR/xml-names/#nsc-NoPrefixUndecl>), which libxml2 takes for a part of the name, and of names with `&`,
     /// which it does not undo there, or with characters that no URI has.
     fn see(&mut self, before: &'text str, after: &str) -> Result<(), GateError> {
-        let ends = |c: char| BLANKS.contains(&c) || matches!(c, '<' | '>' | '/' | '"' | '\'' | '&');
-        let name = before.trim_end_matches(BLANKS).rsplit(ends).next().unwrap_or_default();
-        let Some(prefix) = name.strip_prefix("xmlns") else { return Ok(()) };
+        let Some(prefix) = last_name(before).strip_prefix("xmlns") else { return Ok(()) };
         self.count += 1;
         if !self.prefixes.contains(&prefix) {
             self.prefixes.push(prefix);
@@ -166,6 +162,14 @@ impl<'text> Namespaces<'text> {
         let is_good = |name: &str| name.bytes().all(is_plain) && (prefix.is_empty() || !name.is_empty());
         if quoted(after).is_some_and(|name| !is_good(name)) { Err(GateError::Namespace) } else { Ok(()) }
     }
+}
+
+/// The name at the end of `before`, up to what cannot be in one.
+fn last_name(before: &str) -> &str {
+    let before = before.trim_end_matches(BLANKS);
+    let ends =
+        |byte: &u8| matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | b'<' | b'>' | b'/' | b'"' | b'\'' | b'&');
+    before.as_bytes().iter().rposition(ends).map_or(before, |at| &before[at + 1..])
 }
 
 fn quoted(after: &str) -> Option<&str> {
