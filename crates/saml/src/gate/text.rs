@@ -117,7 +117,7 @@ fn attributes(tag: &[u8]) -> usize {
 fn has_only_characters(text: &str) -> bool {
     let is_control = |byte: u8| byte < b' ' && byte != b'\t' && byte != b'\n' && byte != b'\r';
     let has_control = text.bytes().fold(false, |has, byte| has | is_control(byte));
-    !has_control && (text.is_ascii() || !text.contains(['\u{FFFE}', '\u{FFFF}']))
+    !has_control && (text.is_ascii() || !(text.contains("\u{FFFE}") || text.contains("\u{FFFF}")))
 }
 
 /// No reference to what is no character (<https://www.w3.org/TR/xml/#wf-Legalchar>): `roxmltree` puts another in its place.
@@ -130,7 +130,8 @@ fn has_only_references(text: &str) -> bool {
         };
         number.ok().and_then(char::from_u32).is_some_and(|c| has_only_characters(c.encode_utf8(&mut [0; 4])))
     };
-    text.match_indices("&#").all(|(at, found)| is_good(&text[at + found.len()..]))
+    // A byte is found at once, two of them are not.
+    text.match_indices('&').filter_map(|(at, _)| text[at..].strip_prefix("&#")).all(is_good)
 }
 
 /// Declarations of namespaces so far.
