@@ -35,7 +35,7 @@ use usher_server::{
 use usher_store::{Options, Store};
 
 pub(crate) use self::{
-    answer::Answer,
+    answer::{Answer, hidden_fields},
     clocks::TestClock,
     sign_in::{AtProvider, SignIn},
 };

@@ -7,7 +7,7 @@ use usher_lab::scripted::{
     homeserver::{Endpoint, Fault},
 };
 
-use crate::app::{Answer, Replica, TRUSTED, TestApp, UNTRUSTED};
+use crate::app::{Answer, Replica, TRUSTED, TestApp, UNTRUSTED, hidden_fields};
 
 /// A portal where people choose; once, if `is_sticky`.
 async fn start(is_sticky: bool, change: impl FnOnce(&mut Value)) -> TestApp {
@@ -38,15 +38,7 @@ impl<'a> Asked<'a> {
     }
 
     fn fields(&self) -> Vec<(String, String)> {
-        let inputs = self.body.split("<input type=\"hidden\" name=\"").skip(1);
-        inputs
-            .map(|rest| {
-                let (name, rest) = rest.split_once("\" value=\"").expect("an input");
-                let value = rest.split_once('"').expect("a value").0;
-                let value = value.replace("&#x2f;", "/").replace("&quot;", "\"").replace("&amp;", "&");
-                (name.to_owned(), value)
-            })
-            .collect()
+        hidden_fields(&self.body)
     }
 
     fn offered(&self) -> Vec<&str> {

@@ -25,14 +25,7 @@ impl<'a> Asked<'a> {
     }
 
     fn fields(&self) -> Vec<(String, String)> {
-        let inputs = self.page.body.split("<input type=\"hidden\" name=\"").skip(1);
-        inputs
-            .map(|rest| {
-                let (name, rest) = rest.split_once("\" value=\"").expect("an input");
-                let value = rest.split_once('"').expect("a value").0;
-                (name.to_owned(), value.replace("&#x2f;", "/").replace("&amp;", "&"))
-            })
-            .collect()
+        self.page.hidden_fields()
     }
 
     async fn submit(&self, fields: &[(String, String)]) -> Answer {

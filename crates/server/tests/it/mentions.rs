@@ -1,66 +1,36 @@
 //! What the log says of messages that anybody can bring: enough for an operator to see what is wrong, and no line more than that.
 
-use std::{
-    io,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
-    time::Duration,
-};
+use std::{sync::OnceLock, time::Duration};
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
+use tracing_subscriber::EnvFilter;
+use usher_lab::lines::Lines;
 
 use crate::app::TestApp;
 
-/// Lines of the log, as this whole process writes them.
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
+/// What this whole process logs. Other tests write, too: theirs are about other providers.
+fn heard() -> Lines {
+    static LINES: OnceLock<Lines> = OnceLock::new();
+    let listen = || {
+        let lines = Lines::default();
+        let filter = EnvFilter::new("usher_server=info");
+        let subscriber = tracing_subscriber::fmt().json().with_env_filter(filter);
+        let subscriber = subscriber.with_writer(lines.clone()).finish();
+        tracing::subscriber::set_global_default(subscriber).expect("nobody listens yet");
+        lines
+    };
+    LINES.get_or_init(listen).clone()
 }
 
-impl<'a> MakeWriter<'a> for Lines {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
-}
-
-impl Lines {
-    /// Other tests of this process write, too: theirs are about other providers.
-    fn heard() -> Self {
-        static LINES: OnceLock<Lines> = OnceLock::new();
-        let listen = || {
-            let lines = Self::default();
-            let filter = EnvFilter::new("usher_server=info");
-            let subscriber = tracing_subscriber::fmt().json().with_env_filter(filter);
-            let subscriber = subscriber.with_writer(lines.clone()).finish();
-            tracing::subscriber::set_global_default(subscriber).expect("nobody listens yet");
-            lines
-        };
-        LINES.get_or_init(listen).clone()
-    }
-
-    /// Level, message and cause of each line about that provider, in order.
-    fn about(&self, provider: &str) -> Vec<[String; 3]> {
-        let written = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let text = String::from_utf8(written).expect("text");
-        let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
-        let is_about = |line: &Value| line["span"]["provider.id"] == provider;
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let read = |line: Value| {
-            [text(&line["level"]), text(&line["fields"]["message"]), text(&line["fields"]["cause"])]
-        };
-        lines.filter(is_about).map(read).collect()
-    }
+/// Level, message and cause of each line about that provider, in order.
+fn about(lines: &Lines, provider: &str) -> Vec<[String; 3]> {
+    let is_about = |line: &Value| line["span"]["provider.id"] == provider;
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let read = |line: Value| {
+        [text(&line["level"]), text(&line["fields"]["message"]), text(&line["fields"]["cause"])]
+    };
+    lines.written().into_iter().filter(is_about).map(read).collect()
 }
 
 async fn start(provider: &str) -> TestApp {
@@ -78,7 +48,7 @@ async fn post(app: &TestApp, path: &str, fields: &[(&str, &str)]) -> u16 {
 
 #[tokio::test]
 async fn a_refused_logout_is_seen_once_a_minute_and_one_kind_hides_no_other() {
-    let lines = Lines::heard();
+    let lines = heard();
     for (provider, endpoint) in [("mentioned-browser", "browser-slo"), ("mentioned-machine", "slo")] {
         let app = start(provider).await;
         let path = format!("/_usher/posting/{provider}/{endpoint}");
@@ -99,18 +69,18 @@ async fn a_refused_logout_is_seen_once_a_minute_and_one_kind_hides_no_other() {
             line("the provider's answer could not be verified: no signature"),
             line("the callback is malformed: the parameter `signature` is repeated"),
         );
-        assert_eq!(lines.about(provider), [unsigned.clone(), garbage, unsigned], "{endpoint}");
+        assert_eq!(about(&lines, provider), [unsigned.clone(), garbage, unsigned], "{endpoint}");
     }
 }
 
 #[tokio::test]
 async fn an_answer_of_no_attempt_is_seen_once_a_minute() {
-    let lines = Lines::heard();
+    let lines = heard();
     let app = start("mentioned-answer").await;
     for _ in 0..3 {
         assert_eq!(post(&app, "/_usher/posting/mentioned-answer/acs", &[("relay", "none")]).await, 400);
     }
-    let heard = lines.about("mentioned-answer");
+    let heard = about(&lines, "mentioned-answer");
     let [[level, message, _]] = &heard[..] else { panic!("{heard:?}") };
     let expected = "the provider's answer belongs to no attempt; more of this is not logged for a minute";
     assert_eq!((level.as_str(), message.as_str()), ("WARN", expected));

@@ -347,7 +347,7 @@ async fn what_a_cross_site_post_led_to_can_be_loaded_again_by_the_same_post() {
         let mut page = post(&app, &attempt, "alice", "one").await;
         for (number, title) in titles.iter().enumerate() {
             if number > 0 {
-                let mut fields = hidden_fields(&page.body);
+                let mut fields = page.hidden_fields();
                 fields.push(("homeserver".to_owned(), "eng.ac.cdl".to_owned()));
                 let request = app.request(Method::POST, "/_usher/choose");
                 page = Answer::read(request.header("cookie", attempt.cookies.join("; ")).form(&fields)).await;
@@ -361,15 +361,4 @@ async fn what_a_cross_site_post_led_to_can_be_loaded_again_by_the_same_post() {
             assert!(again.set_cookies().iter().all(|cookie| cookie.contains("SameSite=None")), "{name}");
         }
     }
-}
-
-fn hidden_fields(page: &str) -> Vec<(String, String)> {
-    let inputs = page.split("<input type=\"hidden\" name=\"").skip(1);
-    inputs
-        .map(|rest| {
-            let (name, rest) = rest.split_once("\" value=\"").expect("an input");
-            let value = rest.split_once('"').expect("a value").0;
-            (name.to_owned(), value.replace("&#x2f;", "/"))
-        })
-        .collect()
 }

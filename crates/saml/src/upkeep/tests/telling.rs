@@ -1,56 +1,31 @@
 //! What the log says of metadata.
 
-use std::{collections::BTreeSet, io};
+use std::collections::BTreeSet;
 
 use serde_json::Value;
 use tracing::{Dispatch, dispatcher::DefaultGuard};
-use tracing_subscriber::{Registry, fmt::MakeWriter};
+use tracing_subscriber::Registry;
+use usher_lab::lines::Lines;
 
 use super::{
     federations::{federation, upkeep_of_many},
     *,
 };
 
-/// Lines of the log, as they are written.
-#[derive(Clone, Default)]
-struct Lines(Arc<Lock<Vec<u8>>>);
-
-impl io::Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
+/// Has `lines` take what this thread logs, until it is dropped. Where there is but one subscriber, whoever comes to a line first
+/// decides for all threads whether it is of interest, and other tests have none: so there are two.
+fn hear_this_thread(lines: &Lines) -> (Dispatch, DefaultGuard) {
+    let other = Dispatch::new(Registry::default());
+    let ours = Dispatch::new(tracing_subscriber::fmt().json().with_writer(lines.clone()).finish());
+    tracing::callsite::rebuild_interest_cache();
+    let guard = tracing::dispatcher::set_default(&ours);
+    (other, guard)
 }
 
-impl<'a> MakeWriter<'a> for Lines {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
-}
-
-impl Lines {
-    /// Takes what this thread logs, until it is dropped. Where there is but one subscriber, whoever comes to a line first decides
-    /// for all threads whether it is of interest, and other tests have none: so there are two.
-    fn of_this_thread(&self) -> (Dispatch, DefaultGuard) {
-        let other = Dispatch::new(Registry::default());
-        let ours = Dispatch::new(tracing_subscriber::fmt().json().with_writer(self.clone()).finish());
-        tracing::callsite::rebuild_interest_cache();
-        let guard = tracing::dispatcher::set_default(&ours);
-        (other, guard)
-    }
-
-    /// Those that are about metadata.
-    fn of_upkeep(&self) -> Vec<Value> {
-        let written = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let lines = String::from_utf8(written).expect("text");
-        let lines = lines.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
-        lines.filter(|line| line["target"].as_str().is_some_and(|target| target.contains("upkeep"))).collect()
-    }
+/// Those that are about metadata.
+fn of_upkeep(lines: &Lines) -> Vec<Value> {
+    let is_ours = |line: &Value| line["target"].as_str().is_some_and(|target| target.contains("upkeep"));
+    lines.written().into_iter().filter(is_ours).collect()
 }
 
 /// Has a place take the copy that nobody can write to or read.
@@ -107,9 +82,9 @@ async fn told_at(world: &World, upkeep: &Upkeep, hours: &[u32]) -> Vec<Vec<&'sta
     let mut told = Vec::new();
     for hour in hours {
         let lines = Lines::default();
-        let _guard = lines.of_this_thread();
+        let _guard = hear_this_thread(&lines);
         world.look_at(upkeep, NOW.plus(HOUR * *hour)).await;
-        let lines = lines.of_upkeep();
+        let lines = of_upkeep(&lines);
         let ends = lines.iter().filter(|line| line["fields"]["valid_until"].is_string());
         told.push(
             ends.map(|line| {
@@ -175,9 +150,9 @@ async fn what_is_renewed_in_time_is_not_told_to_end() {
     world.say(Reply::Cut);
     let lines = Lines::default();
     assert_eq!(told_at(&world, &fetched, &[72]).await, [vec!["past"]]);
-    let _guard = lines.of_this_thread();
+    let _guard = hear_this_thread(&lines);
     world.look_at(&fetched, NOW.plus(HOUR * 73)).await;
-    let levels: Vec<_> = lines.of_upkeep().iter().map(|line| line["level"].clone()).collect();
+    let levels: Vec<_> = of_upkeep(&lines).iter().map(|line| line["level"].clone()).collect();
     assert_eq!(levels, ["ERROR"], "nothing that is known is used");
 }
 
@@ -185,14 +160,14 @@ async fn what_is_renewed_in_time_is_not_told_to_end() {
 async fn a_line_about_a_url_names_the_key_that_it_stands_at() {
     for key in ["metadata_url", "mdq_url"] {
         let lines = Lines::default();
-        let _guard = lines.of_this_thread();
+        let _guard = hear_this_thread(&lines);
         let (_, source) = crate::config::Settings::read(
             serde_json::json!({ (key): "https://127.0.0.1:1/", "idp": ENTITY }),
         )
         .expect("a section");
         let world = World::new("").await;
         world.look_at(&upkeep_of(source), NOW).await;
-        let told: Vec<_> = lines.of_upkeep().iter().map(|line| line["fields"]["key"].clone()).collect();
+        let told: Vec<_> = of_upkeep(&lines).iter().map(|line| line["fields"]["key"].clone()).collect();
         assert_eq!(told, [key]);
     }
 }
@@ -200,10 +175,10 @@ async fn a_line_about_a_url_names_the_key_that_it_stands_at() {
 #[tokio::test]
 async fn every_line_says_which_provider_it_is_about() {
     let lines = Lines::default();
-    let _guard = lines.of_this_thread();
+    let _guard = hear_this_thread(&lines);
     happens_to_many().await;
     happens_to_one().await;
-    let lines = lines.of_upkeep();
+    let lines = of_upkeep(&lines);
     for line in &lines {
         assert_eq!(line["fields"]["provider.id"], "corp", "{line}");
     }

@@ -53,17 +53,8 @@ impl Answer {
         after.split_once("</h1>").map_or("", |(title, _)| title)
     }
 
-    /// Names and values of a page's hidden fields, as a browser would send them.
     pub(crate) fn hidden_fields(&self) -> Vec<(String, String)> {
-        let inputs = self.body.split("<input type=\"hidden\" name=\"").skip(1);
-        inputs
-            .map(|rest| {
-                let (name, rest) = rest.split_once("\" value=\"").expect("an input");
-                let value = rest.split_once('"').expect("a value").0;
-                let value = value.replace("&#x2f;", "/").replace("&quot;", "\"").replace("&amp;", "&");
-                (name.to_owned(), value)
-            })
-            .collect()
+        hidden_fields(&self.body)
     }
 
     /// The login token in a redirect's query, before any fragment.
@@ -73,4 +64,17 @@ impl Answer {
         let token = query.split(['?', '&']).find_map(|pair| pair.strip_prefix("loginToken="));
         token.unwrap_or_else(|| panic!("no login token in {location}")).to_owned()
     }
+}
+
+/// Names and values of a page's hidden fields, as a browser would send them.
+pub(crate) fn hidden_fields(page: &str) -> Vec<(String, String)> {
+    let inputs = page.split("<input type=\"hidden\" name=\"").skip(1);
+    inputs
+        .map(|rest| {
+            let (name, rest) = rest.split_once("\" value=\"").expect("an input");
+            let value = rest.split_once('"').expect("a value").0;
+            let value = value.replace("&#x2f;", "/").replace("&quot;", "\"").replace("&amp;", "&");
+            (name.to_owned(), value)
+        })
+        .collect()
 }
