@@ -142,10 +142,14 @@ fn what_no_client_should_send_is_answered_or_cut_and_nothing_more() -> anyhow::R
 #[test]
 fn whoever_sends_what_nobody_reads_hears_the_answer() -> anyhow::Result<()> {
     const BODY: usize = 4 << 20;
+    /// More than any body may have.
+    const FIRST: usize = 512 << 10;
     run(async {
         let stage = Stage::set(Kind::Sqlite, TIMEOUT).await?;
         let host = stage.authority();
         for (method, path, status) in [
+            ("POST", "/_matrix/client/v3/login", 413),
+            ("POST", "/_usher/cas/corp/callback/AAAAAAAAAAAAAAAAAAAA-w", 400),
             ("POST", "/_usher/there-is-no-such-page", 404),
             ("PUT", "/_usher/cas/corp/callback/AAAAAAAAAAAAAAAAAAAA-w", 405),
             ("GET", "/_usher/health", 200),
@@ -153,10 +157,11 @@ fn whoever_sends_what_nobody_reads_hears_the_answer() -> anyhow::Result<()> {
             let mut wire = Wire::open(&stage.config.listen).await?;
             let head = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {BODY}\r\n\r\n");
             wire.say(head.as_bytes()).await?;
-            // It is there before the body is, and most clients listen only when they have said everything.
+            wire.say(&vec![b' '; FIRST]).await.context(path)?;
+            // It is there before the whole body is, and most clients listen only when they have said everything.
             let said = wire.answer().await.context(path)?;
             assert_eq!(said.status, status, "{path}: {said:?}");
-            wire.say(&vec![b' '; BODY]).await.context(path)?;
+            wire.say(&vec![b' '; BODY - FIRST]).await.context(path)?;
             wire.closed().await?;
         }
         Ok(())
